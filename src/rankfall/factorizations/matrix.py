@@ -1,0 +1,192 @@
+"""Deep matrix factorization: a solution written as the product of L matrices."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from .. import _checks
+from .._types import Array
+from . import initialisation
+from .products import chain_product
+
+
+class MatrixFactorization(eqx.Module):
+    """End-to-end matrix ``W_L ... W_1``, held as its factors.
+
+    Attributes
+    ----------
+    factors : tuple of arrays
+        ``factors[0]`` is ``W_1``; shapes ``(width_j, width_{j-1})``, with a leading axis of lanes when many starts
+        are held together.
+
+    Examples
+    --------
+    >>> import numpy as np, rankfall as rf
+    >>> rf.MatrixFactorization([np.eye(2), 2 * np.eye(2)]).full()
+    array([[2., 0.],
+           [0., 2.]])
+    """
+
+    factors: tuple[Array, ...]
+
+    def __init__(self, factors: Sequence[Any]) -> None:
+        self.factors = tuple(factors)
+        if not all(hasattr(w, "shape") for w in self.factors):
+            # Not arrays: a pytree being rebuilt by JAX with placeholders, which must not be looked into.
+            return
+        if not self.factors:
+            raise ValueError("factors is empty, but a factorization has at least one matrix (depth 1).")
+        for j, (lower, upper) in enumerate(zip(self.factors[:-1], self.factors[1:], strict=True)):
+            if upper.shape[-1] != lower.shape[-2]:
+                raise ValueError(
+                    f"factors[{j + 1}] has shape {upper.shape} and factors[{j}] {lower.shape}, but the columns of one "
+                    "must be the rows of the one before; factors[0] is applied first."
+                )
+
+    @classmethod
+    def init(cls, shape: tuple[int, int], depth: int, *, key: Any = None, **options: Any) -> "MatrixFactorization":
+        """Draw a start, or one for each key of an array of keys.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Rows and columns of the end-to-end matrix.
+        depth : int
+            Number of factors ``L``, 1 or more.
+        key : jax.random key or array of keys
+            An array of keys makes lanes; lane ``i`` is the start that ``key[i]`` alone would give. Not needed for
+            ``kind="identity"``.
+        **options
+            ``kind`` : {"gaussian", "balanced", "identity", "orthogonal"}, "gaussian" by default.
+            ``scale`` : standard deviation of an END-TO-END entry (number, or one for each lane).
+            ``factor_std`` : standard deviation of a factor's entry instead (Gaussian only).
+            ``alpha`` : multiple of the identity end to end (identity only).
+            ``widths`` : the ``depth - 1`` hidden widths; ``min(rows, columns)`` by default.
+            ``det_sign`` : +1, -1 or None; the start is drawn again until its determinant has this sign.
+            ``dtype`` : "float64" or "float32".
+
+        Returns
+        -------
+        MatrixFactorization
+            Factors as NumPy arrays, with a leading lane axis if ``key``, ``scale``, ``factor_std`` or ``alpha`` has one.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of range, an option does not fit the kind, or a determinant sign is asked of a product
+            that is not square or cannot have it.
+
+        References
+        ----------
+        Arora, Cohen and Hazan (2018), procedure 1, for the balanced start.
+
+        Examples
+        --------
+        >>> import jax, rankfall as rf
+        >>> start = rf.MatrixFactorization.init((2, 2), depth=3, kind="balanced", scale=1e-6, key=jax.random.key(0))
+        >>> bool(rf.measures.unbalancedness(start.factors) < 1e-18)
+        True
+        """
+        return cls(initialisation.draw(tuple(shape), depth, key=key, **options))
+
+    @classmethod
+    def stack(cls, starts: "Sequence[MatrixFactorization]") -> "MatrixFactorization":
+        """Put starts of one shape together as lanes, in the order given.
+
+        Parameters
+        ----------
+        starts : sequence of MatrixFactorization
+            Single starts or lanes, all of the same depth and widths.
+
+        Returns
+        -------
+        MatrixFactorization
+
+        Raises
+        ------
+        ValueError
+            If there is no start, or depths or widths differ.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> one = rf.MatrixFactorization.init((2, 2), depth=2, kind="identity", alpha=0.1)
+        >>> rf.MatrixFactorization.stack([one, one]).lanes
+        2
+        """
+        if not starts:
+            raise ValueError("starts is empty, but at least one start is needed.")
+        chains = [s.as_lanes().factors for s in starts]
+        if len({tuple(w.shape[1:] for w in chain) for chain in chains}) > 1:
+            raise ValueError("starts differ in depth or widths, but lanes are starts of one shape; train them apart.")
+        return cls([np.concatenate(layer) for layer in zip(*chains, strict=True)])
+
+    @property
+    def depth(self) -> int:
+        """Number of factors."""
+        return len(self.factors)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the end-to-end matrix."""
+        return int(self.factors[-1].shape[-2]), int(self.factors[0].shape[-1])
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Hidden widths, from the input side."""
+        return tuple(int(w.shape[-2]) for w in self.factors[:-1])
+
+    @property
+    def lanes(self) -> int | None:
+        """Number of lanes, ``None`` for a single start."""
+        return int(self.factors[0].shape[0]) if self.factors[0].ndim == 3 else None
+
+    def as_lanes(self) -> "MatrixFactorization":
+        """Return the same with a lane axis, of size 1 for a single start."""
+        return self if self.lanes is not None else MatrixFactorization([np.asarray(w)[None] for w in self.factors])
+
+    def lane(self, index: int) -> "MatrixFactorization":
+        """One lane as a single factorization."""
+        if self.lanes is None:
+            raise ValueError("lane() was asked of a single factorization, which has no lanes.")
+        return MatrixFactorization([w[index] for w in self.factors])
+
+    def full(self) -> Array:
+        """End-to-end matrix, shape ``(..., rows, columns)``; NumPy for NumPy factors."""
+        return chain_product(self.factors)
+
+    def entries(self, indices: Any) -> Array:
+        """End-to-end entries at 0-based ``(n, 2)`` indices, shape ``(..., n)``, without forming the full matrix.
+
+        Raises
+        ------
+        ValueError
+            If ``indices`` has another shape.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.MatrixFactorization.init((2, 2), depth=2, kind="identity", alpha=1.0).entries([[0, 0], [0, 1]])
+        array([1., 0.])
+        """
+        where = np.asarray(indices)
+        if where.ndim != 2 or where.shape[1] != 2:
+            raise ValueError(f"indices has shape {where.shape}, but must be (n, 2): a row and a column for each entry.")
+        columns = self.factors[0][..., :, where[:, 1]]
+        for w in self.factors[1:-1]:
+            columns = w @ columns
+        if self.depth == 1:
+            return self.factors[0][..., where[:, 0], where[:, 1]]
+        last = self.factors[-1][..., where[:, 0], :]
+        return (last * columns.swapaxes(-1, -2)).sum(axis=-1)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the factorization that are written into every result."""
+        return {"factorization": type(self).__name__, "depth": self.depth, "widths": list(self.widths)}
+
+
+def check_factorization(start: Any, shape: tuple[int, int]) -> None:
+    """Refuse a start that does not fit the problem."""
+    _checks.same_shape("the start's end-to-end matrix", start.shape, shape, "start from init(problem.shape, ...)")

@@ -1,0 +1,46 @@
+"""Pure functions of arrays: norms, ranks, spectra, determinants from factors. They know nothing of training."""
+
+from . import spectrum
+from .errors import mean_square_error
+from .factors import det_sign, log_abs_det, signed_log_det, unbalancedness
+from .norms import (
+    NORMS,
+    entrywise_norm,
+    frobenius_norm,
+    ky_fan_norm,
+    log_schatten_norm,
+    max_column_sum,
+    max_row_sum,
+    norm,
+    nuclear_norm,
+    schatten_norm,
+    spectral_norm,
+)
+from .ranks import distance_to_rank, effective_rank, numerical_rank, rank_suboptimality, stable_rank
+from .spectra import singular_values
+
+__all__ = [
+    "NORMS",
+    "det_sign",
+    "distance_to_rank",
+    "effective_rank",
+    "entrywise_norm",
+    "frobenius_norm",
+    "ky_fan_norm",
+    "log_abs_det",
+    "log_schatten_norm",
+    "max_column_sum",
+    "max_row_sum",
+    "mean_square_error",
+    "norm",
+    "nuclear_norm",
+    "numerical_rank",
+    "rank_suboptimality",
+    "schatten_norm",
+    "signed_log_det",
+    "singular_values",
+    "spectral_norm",
+    "spectrum",
+    "stable_rank",
+    "unbalancedness",
+]

@@ -1,0 +1,45 @@
+"""Errors against known data: ``(..., rows, columns)`` in, ``(...)`` out."""
+
+from typing import Any
+
+from .._types import Array
+from ._namespace import floating, matrices, namespace
+
+
+def mean_square_error(matrix: Any, truth: Any, where: Any = None) -> Array:
+    """Mean squared difference to a known matrix, over all entries or the chosen ones.
+
+    Parameters
+    ----------
+    matrix : array, shape (..., rows, columns)
+    truth : array, shape (rows, columns)
+    where : array of bool, shape (rows, columns), optional
+        Entries that count: the observed ones give the train error, all of them (the default) the test error of
+        Arora et al. (2019).
+
+    Returns
+    -------
+    array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree or ``where`` selects nothing.
+
+    Examples
+    --------
+    >>> import rankfall as rf
+    >>> float(rf.measures.mean_square_error([[1.0, 2.0]], [[0.0, 2.0]]))
+    0.5
+    """
+    w, t = matrices("matrix", matrix), floating(truth)
+    xp = namespace(w, t)
+    if w.shape[-2:] != t.shape:
+        raise ValueError(f"truth has shape {tuple(t.shape)}, but must have the matrix's shape {tuple(w.shape[-2:])}.")
+    square = (w - t) ** 2
+    if where is None:
+        return square.mean(axis=(-2, -1))
+    mask = xp.asarray(where)
+    if mask.shape != t.shape or not mask.any():
+        raise ValueError(f"where has shape {tuple(mask.shape)}, but must be {tuple(t.shape)} with at least one True.")
+    return xp.where(mask, square, 0).sum(axis=(-2, -1)) / mask.sum()

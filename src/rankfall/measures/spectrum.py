@@ -1,0 +1,87 @@
+"""Measures as functions of singular values, for those who already have them: the last axis is the spectrum.
+
+All are computed after division by the largest value, so neither tiny nor huge matrices under- or overflow on the way,
+and all are exact for tied singular values and for the zero matrix.
+"""
+
+from typing import Any
+
+from .._types import Array
+from ._namespace import floating, namespace
+
+
+def normalised(singular_values: Any) -> tuple[Array, Array]:
+    """Return the singular values over their largest, and the largest (shape ``(..., 1)``; zero stays zero)."""
+    s = floating(singular_values)
+    xp = namespace(s)
+    top = s.max(axis=-1, keepdims=True)
+    return s / xp.where(top > 0, top, xp.ones_like(top)), top
+
+
+def log_schatten_norm(singular_values: Any, p: float) -> Array:
+    """Return ``ln ||W||_{S_p}``, finite even where the quasi-norm itself overflows; ``-inf`` at the zero matrix."""
+    if not p > 0:
+        raise ValueError(f"p is {p!r}, but must be positive (np.inf for the spectral norm); p = 1 is the nuclear norm.")
+    unit, top = normalised(singular_values)
+    xp = namespace(unit)
+    positive = top[..., 0] > 0
+    log_top = xp.log(xp.where(positive, top[..., 0], xp.ones_like(top[..., 0])))
+    if p == float("inf"):
+        inner = xp.zeros_like(log_top)
+    else:
+        # A zero singular value contributes nothing at every p > 0, which 0**p says exactly.
+        total = xp.where(positive, (unit**p).sum(axis=-1), xp.ones_like(log_top))
+        inner = xp.log(total) / p
+    return xp.where(positive, log_top + inner, xp.full_like(log_top, -xp.inf))
+
+
+def schatten_norm(singular_values: Any, p: float) -> Array:
+    """Return the Schatten-p norm (a quasi-norm for p < 1)."""
+    s = floating(singular_values)
+    xp = namespace(s)
+    # Plain sums where they are exact to the last digit; exp(log) would cost two.
+    if p == 1:
+        return s.sum(axis=-1)
+    if p == float("inf"):
+        return s.max(axis=-1)
+    log_norm = log_schatten_norm(s, p)
+    limit = float(xp.log(xp.finfo(s.dtype).max))
+    # Beyond the largest double the honest value is infinity; np.exp would say so with a warning on top.
+    return xp.where(log_norm < limit, xp.exp(xp.minimum(log_norm, limit)), xp.full_like(log_norm, xp.inf))
+
+
+def effective_rank(singular_values: Any) -> Array:
+    """Return ``exp`` of the entropy of the normalised singular values; 1 at the zero matrix."""
+    unit, _ = normalised(singular_values)
+    xp = namespace(unit)
+    total = unit.sum(axis=-1, keepdims=True)
+    share = unit / xp.where(total > 0, total, xp.ones_like(total))
+    # 0 ln 0 = 0: the logarithm is taken of 1 instead, so that no NaN is formed (and none reaches a gradient).
+    log_share = xp.log(xp.where(share > 0, share, xp.ones_like(share)))
+    return xp.exp(-(share * log_share).sum(axis=-1))
+
+
+def numerical_rank(singular_values: Any, rtol: float) -> Array:
+    """Return how many singular values exceed ``rtol`` times the largest."""
+    unit, top = normalised(singular_values)
+    return ((unit > rtol) & (top > 0)).sum(axis=-1)
+
+
+def stable_rank(singular_values: Any) -> Array:
+    """Return ``||W||_F^2 / ||W||^2``; 0 at the zero matrix."""
+    unit, _ = normalised(singular_values)
+    return (unit**2).sum(axis=-1)
+
+
+def distance_to_rank(singular_values: Any, rank: int) -> Array:
+    """Return the Frobenius distance to the matrices of at most the given rank (Eckart and Young)."""
+    unit, top = normalised(singular_values)
+    xp = namespace(unit)
+    return top[..., 0] * xp.sqrt((unit[..., rank:] ** 2).sum(axis=-1))
+
+
+def rank_suboptimality(singular_values: Any, infimal_rank: int, infimal_erank: float) -> Array:
+    """Return ``max(distance from the infimal rank, effective rank minus its infimum)``."""
+    s = floating(singular_values)
+    xp = namespace(s)
+    return xp.maximum(distance_to_rank(s, infimal_rank), effective_rank(s) - infimal_erank)

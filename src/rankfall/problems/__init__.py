@@ -1,0 +1,17 @@
+"""What is observed, and the loss on it: completion, sensing, regression, the two-by-two family, synthetic data."""
+
+from .base import AbstractProblem
+from .completion import MatrixCompletion
+from .linear import LinearRegression, MatrixSensing
+from .synthetic import low_rank_completion, low_rank_sensing
+from .two_by_two import two_by_two
+
+__all__ = [
+    "AbstractProblem",
+    "LinearRegression",
+    "MatrixCompletion",
+    "MatrixSensing",
+    "low_rank_completion",
+    "low_rank_sensing",
+    "two_by_two",
+]

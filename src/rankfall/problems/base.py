@@ -1,0 +1,88 @@
+"""What every problem is: observed data, and the loss on it as a function of the end-to-end matrix."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from .. import _checks
+from .._types import Array
+
+LOSSES = ("half_sse", "mse")
+DTYPES = ("float64", "float32")
+
+
+class AbstractProblem(eqx.Module):
+    """Observed data and the loss on it.
+
+    A problem is a pytree: its arrays may be traced by JAX. `residuals` and `loss` take an end-to-end matrix, or a
+    batch of them, of NumPy or of JAX and answer in kind.
+
+    The loss is ``1/2 sum residual^2`` (``"half_sse"``, so that ``sqrt(2 loss)`` is the distance of the theorems) or
+    the mean of ``residual^2`` (``"mse"``).
+    """
+
+    shape: eqx.AbstractVar[tuple[int, int]]
+    loss_kind: eqx.AbstractVar[str]
+    dtype: eqx.AbstractVar[str]
+    truth: eqx.AbstractVar[Array | None]
+    infimal_rank: eqx.AbstractVar[int | None]
+    infimal_erank: eqx.AbstractVar[float | None]
+    required_det_sign: eqx.AbstractVar[int | None]
+
+    @property
+    @abc.abstractmethod
+    def observed(self) -> int:
+        """Number of observations."""
+
+    @abc.abstractmethod
+    def residuals(self, matrix: Array) -> Array:
+        """Prediction minus observation, shape ``(..., observed)``."""
+
+    @property
+    def unobserved_indices(self) -> np.ndarray | None:
+        """Unobserved entries as ``(n, 2)`` indices, ``None`` where the problem has no such notion."""
+        return None
+
+    def loss(self, matrix: Array) -> Array:
+        """Loss of an end-to-end matrix ``(..., rows, columns)``, shape ``(...)``."""
+        return self._reduce((self.residuals(matrix) ** 2).sum(axis=-1))
+
+    def half_sse(self, loss: Any) -> Any:
+        """Convert a value of this problem's loss to half the sum of squared residuals, the theorems' convention."""
+        return loss if self.loss_kind == "half_sse" else loss * (self.observed / 2)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the problem that are written into every result."""
+        return {
+            "problem": type(self).__name__,
+            "shape": list(self.shape),
+            "observed": self.observed,
+            "loss": self.loss_kind,
+            "dtype": self.dtype,
+        }
+
+    def _reduce(self, sum_of_squares: Array) -> Array:
+        return sum_of_squares * (0.5 if self.loss_kind == "half_sse" else 1.0 / self.observed)
+
+
+def check_options(loss: str, dtype: Any) -> str:
+    """Check the options common to all problems; return the name of the dtype."""
+    _checks.one_of("loss", loss, LOSSES)
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = dtype
+    _checks.one_of("dtype", name, DTYPES)
+    return name
+
+
+def check_truth(truth: Any, shape: tuple[int, int], dtype: str) -> np.ndarray | None:
+    """Return the known full matrix as an array of the problem's dtype."""
+    if truth is None:
+        return None
+    array = np.asarray(truth, dtype=dtype)
+    _checks.same_shape("truth", array.shape, shape)
+    _checks.finite("truth", array)
+    return array

@@ -1,0 +1,262 @@
+"""Matrix completion: some entries are observed, the others are for the training to choose."""
+
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from .. import _checks
+from .._types import Array
+from ..measures._namespace import namespace
+from .base import AbstractProblem, check_options, check_truth
+
+# Up to this many entries the loss is written out entry by entry, which XLA fuses into the step of the tiny problems.
+_UNROLLED = 16
+
+
+class MatrixCompletion(AbstractProblem):
+    """Complete a matrix from some of its entries.
+
+    Build one with `from_dense`, `from_mask` or `from_coo`.
+
+    Attributes
+    ----------
+    indices : array of int, shape (observed, 2)
+        0-based rows and columns of the observed entries, in row-major order.
+    values : array, shape (observed,)
+    shape : tuple of int
+    loss_kind : str
+        ``"half_sse"`` or ``"mse"``.
+    dtype : str
+        ``"float64"`` or ``"float32"``: the precision that training runs in.
+    truth : array or None
+        The full matrix where it is known; it gives the test error.
+    infimal_rank, infimal_erank : int, float or None
+        Infima over the solution set where they are known or given.
+    required_det_sign : int or None
+        The sign of the determinant at the start that the theorems ask for, where they apply.
+    """
+
+    indices: Array
+    values: Array
+    mask: Array | None
+    target: Array | None
+    unobserved_entries: Array
+    truth: Array | None
+    shape: tuple[int, int] = eqx.field(static=True)
+    loss_kind: str = eqx.field(static=True)
+    dtype: str = eqx.field(static=True)
+    infimal_rank: int | None = eqx.field(static=True, default=None)
+    infimal_erank: float | None = eqx.field(static=True, default=None)
+    required_det_sign: int | None = eqx.field(static=True, default=None)
+
+    @classmethod
+    def from_dense(cls, array: Any, **options: Any) -> "MatrixCompletion":
+        """Build the problem from a matrix with NaN where nothing was observed.
+
+        Parameters
+        ----------
+        array : array_like, shape (rows, columns)
+        **options
+            As in `from_coo`: ``loss``, ``dtype``, ``truth``, ``infimal_rank``, ``infimal_erank``,
+            ``required_det_sign``.
+
+        Returns
+        -------
+        MatrixCompletion
+
+        Raises
+        ------
+        ValueError
+            If the array is not a matrix, holds an infinity, or has no observed entry.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.MatrixCompletion.from_dense([[np.nan, 1.0], [1.0, 0.0]]).observed
+        3
+        """
+        dense = _matrix("array", array)
+        indices = np.argwhere(~np.isnan(dense))
+        return cls.from_coo(indices, dense[tuple(indices.T)], dense.shape, **options)
+
+    @classmethod
+    def from_mask(cls, array: Any, mask: Any, **options: Any) -> "MatrixCompletion":
+        """Build the problem from a full matrix and a mask, true where the entry is observed.
+
+        Parameters
+        ----------
+        array : array_like, shape (rows, columns)
+            What stands at unobserved positions is not looked at.
+        mask : array_like of bool, shape (rows, columns)
+        **options
+            As in `from_coo`.
+
+        Returns
+        -------
+        MatrixCompletion
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, an observed value is NaN or infinite, or nothing is observed.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.MatrixCompletion.from_mask([[9.0, 1.0], [1.0, 0.0]], [[False, True], [True, True]]).values
+        array([1., 1., 0.])
+        """
+        dense = _matrix("array", array)
+        chosen = np.asarray(mask)
+        _checks.same_shape("mask", chosen.shape, dense.shape, "a mask has one entry for each entry of the array")
+        if chosen.dtype.kind != "b":
+            raise ValueError(f"mask has dtype {chosen.dtype}, but must be boolean; convert it with mask.astype(bool).")
+        indices = np.argwhere(chosen)
+        return cls.from_coo(indices, dense[tuple(indices.T)], dense.shape, **options)
+
+    @classmethod
+    def from_coo(
+        cls,
+        indices: Any,
+        values: Any,
+        shape: tuple[int, ...],
+        *,
+        loss: str = "half_sse",
+        dtype: Any = "float64",
+        truth: Any = None,
+        infimal_rank: int | None = None,
+        infimal_erank: float | None = None,
+        required_det_sign: int | None = None,
+    ) -> "MatrixCompletion":
+        """Build the problem from coordinates.
+
+        Parameters
+        ----------
+        indices : array_like of int, shape (observed, 2)
+            0-based row and column of each observed entry.
+        values : array_like, shape (observed,)
+        shape : tuple of int
+            Rows and columns.
+        loss : {"half_sse", "mse"}
+        dtype : {"float64", "float32"}
+            The precision that training runs in.
+        truth : array_like, shape (rows, columns), optional
+        infimal_rank, infimal_erank : int, float, optional
+            Infima over the solution set, where you know them.
+        required_det_sign : {-1, 1}, optional
+
+        Returns
+        -------
+        MatrixCompletion
+
+        Raises
+        ------
+        ValueError
+            If nothing is observed, indices repeat or lie outside, values are NaN or infinite, or shapes differ.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.MatrixCompletion.from_coo([[0, 1], [1, 0], [1, 1]], [1.0, 1.0, 0.0], (2, 2)).shape
+        (2, 2)
+        """
+        dtype = check_options(loss, dtype)
+        size = _shape(shape)
+        where = _indices(indices, size)
+        data = np.asarray(values, dtype=np.float64)
+        _checks.same_shape("values", data.shape, (len(where),), "one value for each row of indices")
+        _checks.finite("values", data, "leave unobserved entries out (or NaN in from_dense)")
+        order = np.lexsort((where[:, 1], where[:, 0]))
+        where, data = where[order], data[order].astype(dtype)
+        observed = np.zeros(size, dtype=bool)
+        observed[tuple(where.T)] = True
+        return cls(
+            indices=where,
+            values=data,
+            truth=check_truth(truth, size, dtype),
+            unobserved_entries=np.argwhere(~observed),
+            **_dense_form(where, data, size),
+            shape=size,
+            loss_kind=loss,
+            dtype=dtype,
+            infimal_rank=infimal_rank,
+            infimal_erank=infimal_erank,
+            required_det_sign=required_det_sign,
+        )
+
+    @property
+    def observed(self) -> int:
+        """Number of observed entries."""
+        return self.values.shape[-1]
+
+    @property
+    def unobserved_indices(self) -> np.ndarray:
+        """Unobserved entries as 0-based ``(n, 2)`` indices in row-major order."""
+        return self.unobserved_entries  # type: ignore[return-value]
+
+    def residuals(self, matrix: Array) -> Array:
+        """Entry minus observation at the observed entries, shape ``(..., observed)``."""
+        return matrix[..., self.indices[:, 0], self.indices[:, 1]] - self.values
+
+    def loss(self, matrix: Array) -> Array:
+        """Loss of an end-to-end matrix ``(..., rows, columns)``, shape ``(...)``."""
+        mask, target = self.mask, self.target
+        if mask is None or target is None:
+            return super().loss(matrix)
+        if mask.size <= _UNROLLED:
+            residuals = [mask[i, j] * (matrix[..., i, j] - target[i, j]) for i, j in np.ndindex(*self.shape)]
+            return self._reduce(sum((r * r for r in residuals[1:]), start=residuals[0] * residuals[0]))
+        xp = namespace(matrix, mask)
+        residual = xp.multiply(mask, matrix - target)
+        return self._reduce((residual * residual).sum(axis=(-2, -1)))
+
+
+def _dense_form(indices: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray | None]:
+    """Mask and zero-filled target where that is the faster form of the loss, ``None`` for few entries of a large one."""
+    entries = shape[0] * shape[1]
+    # A scattered gradient costs some fifty times a dense element, and the dense form three arrays of the full size.
+    if entries > _UNROLLED and (50 * len(indices) < entries or entries > 2**24):
+        return {"mask": None, "target": None}
+    mask, target = np.zeros(shape, values.dtype), np.zeros(shape, values.dtype)
+    mask[tuple(indices.T)], target[tuple(indices.T)] = 1, values
+    return {"mask": mask, "target": target}
+
+
+def _matrix(name: str, value: Any) -> np.ndarray:
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}, but must be a matrix of shape (rows, columns).")
+    return array
+
+
+def _shape(shape: Any) -> tuple[int, int]:
+    size = tuple(shape)
+    if len(size) != 2:
+        raise ValueError(f"shape is {size}, but must be (rows, columns).")
+    for axis, extent in zip(("rows", "columns"), size, strict=True):
+        _checks.positive_integer(f"shape's number of {axis}", extent)
+    return int(size[0]), int(size[1])
+
+
+def _indices(indices: Any, shape: tuple[int, int]) -> np.ndarray:
+    where = np.asarray(indices)
+    if where.size == 0:
+        raise ValueError("the matrix has no observed entry, but at least one is needed; NaN marks an unobserved one.")
+    if where.ndim != 2 or where.shape[1] != 2 or where.dtype.kind not in "iu":
+        raise ValueError(
+            f"indices has shape {where.shape} and dtype {where.dtype}, but must be integers of shape (observed, 2)."
+        )
+    outside = (where < 0) | (where >= np.asarray(shape))
+    if outside.any():
+        first = int(np.argwhere(outside)[0, 0])
+        raise ValueError(
+            f"indices[{first}] is {tuple(int(i) for i in where[first])}, outside a matrix of shape {shape}; "
+            "indices are 0-based (subtract 1 from 1-based ones)."
+        )
+    flat = where[:, 0].astype(np.int64) * shape[1] + where[:, 1]
+    _, first_seen, counts = np.unique(flat, return_index=True, return_counts=True)
+    if (counts > 1).any():
+        twice = where[first_seen[np.argmax(counts > 1)]]
+        raise ValueError(f"indices names entry {tuple(int(i) for i in twice)} more than once; average duplicates first.")
+    return where.astype(np.int64)

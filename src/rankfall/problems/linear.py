@@ -1,0 +1,151 @@
+"""Problems given by linear measurements: matrix sensing, and linear regression, the talk's warm-up."""
+
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from .. import _checks
+from .._types import Array
+from ..measures._namespace import namespace
+from .base import AbstractProblem, check_options, check_truth
+
+
+class MatrixSensing(AbstractProblem):
+    """Recover a matrix ``W`` from inner products ``<A_i, W> = b_i``.
+
+    Parameters
+    ----------
+    measurements : array_like, shape (observed, rows, columns)
+        The matrices ``A_i``.
+    values : array_like, shape (observed,)
+        The numbers ``b_i``.
+    loss : {"half_sse", "mse"}
+    dtype : {"float64", "float32"}
+    truth : array_like, shape (rows, columns), optional
+    infimal_rank, infimal_erank : int, float, optional
+        Infima over the solution set, where you know them.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, nothing is measured, or a number is NaN or infinite.
+
+    Examples
+    --------
+    >>> import numpy as np, rankfall as rf
+    >>> rf.MatrixSensing(np.eye(4).reshape(4, 2, 2), [1.0, 0.0, 0.0, 1.0]).loss(np.eye(2))
+    np.float64(0.0)
+    """
+
+    measurements: Array
+    values: Array
+    truth: Array | None
+    shape: tuple[int, int] = eqx.field(static=True)
+    loss_kind: str = eqx.field(static=True)
+    dtype: str = eqx.field(static=True)
+    infimal_rank: int | None = eqx.field(static=True)
+    infimal_erank: float | None = eqx.field(static=True)
+    required_det_sign: int | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        measurements: Any,
+        values: Any,
+        *,
+        loss: str = "half_sse",
+        dtype: Any = "float64",
+        truth: Any = None,
+        infimal_rank: int | None = None,
+        infimal_erank: float | None = None,
+    ) -> None:
+        self.dtype = check_options(loss, dtype)
+        stack = np.asarray(measurements, dtype=self.dtype)
+        if stack.ndim != 3 or 0 in stack.shape:
+            raise ValueError(
+                f"measurements has shape {stack.shape}, but must be (observed, rows, columns) with at least one of each."
+            )
+        data = np.asarray(values, dtype=self.dtype)
+        _checks.same_shape("values", data.shape, (len(stack),), "one value for each measurement")
+        _checks.finite("measurements", stack)
+        _checks.finite("values", data)
+        self.measurements, self.values = stack, data
+        self.shape = (int(stack.shape[1]), int(stack.shape[2]))
+        self.truth = check_truth(truth, self.shape, self.dtype)
+        self.loss_kind = loss
+        self.infimal_rank, self.infimal_erank, self.required_det_sign = infimal_rank, infimal_erank, None
+
+    @property
+    def observed(self) -> int:
+        """Number of measurements."""
+        return self.values.shape[-1]
+
+    def residuals(self, matrix: Array) -> Array:
+        """``<A_i, W> - b_i``, shape ``(..., observed)``."""
+        return namespace(matrix, self.values).einsum("nij,...ij->...n", self.measurements, matrix) - self.values
+
+
+class LinearRegression(AbstractProblem):
+    """Least squares ``X w = y`` with more unknowns than equations: where implicit regularization is a norm.
+
+    The end-to-end matrix is the column of weights, shape ``(features, targets)``; a factorization of depth 1 is the
+    plain model.
+
+    Parameters
+    ----------
+    inputs : array_like, shape (observations, features)
+    targets : array_like, shape (observations,) or (observations, targets)
+    loss : {"half_sse", "mse"}
+    dtype : {"float64", "float32"}
+    truth : array_like, shape (features, targets), optional
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, nothing is observed, or a number is NaN or infinite.
+
+    Examples
+    --------
+    >>> import rankfall as rf
+    >>> rf.LinearRegression([[1.0, 0.0, 1.0]], [2.0]).shape
+    (3, 1)
+    """
+
+    inputs: Array
+    targets: Array
+    truth: Array | None
+    shape: tuple[int, int] = eqx.field(static=True)
+    loss_kind: str = eqx.field(static=True)
+    dtype: str = eqx.field(static=True)
+    infimal_rank: int | None = eqx.field(static=True)
+    infimal_erank: float | None = eqx.field(static=True)
+    required_det_sign: int | None = eqx.field(static=True)
+
+    def __init__(
+        self, inputs: Any, targets: Any, *, loss: str = "half_sse", dtype: Any = "float64", truth: Any = None
+    ) -> None:
+        self.dtype = check_options(loss, dtype)
+        x, y = np.asarray(inputs, dtype=self.dtype), np.asarray(targets, dtype=self.dtype)
+        if x.ndim != 2 or 0 in x.shape:
+            raise ValueError(f"inputs has shape {x.shape}, but must be (observations, features), at least one of each.")
+        y = y[:, None] if y.ndim == 1 else y
+        if y.ndim != 2 or 0 in y.shape:
+            raise ValueError(f"targets has shape {y.shape}, but must be (observations,) or (observations, targets).")
+        _checks.same_shape("targets", y.shape[:1], x.shape[:1], "one row for each row of inputs")
+        _checks.finite("inputs", x)
+        _checks.finite("targets", y)
+        self.inputs, self.targets = x, y
+        self.shape = (int(x.shape[1]), int(y.shape[1]))
+        self.truth = check_truth(truth, self.shape, self.dtype)
+        self.loss_kind = loss
+        self.infimal_rank = self.infimal_erank = self.required_det_sign = None
+
+    @property
+    def observed(self) -> int:
+        """Number of observed numbers (observations times targets)."""
+        return self.targets.shape[-2] * self.targets.shape[-1]
+
+    def residuals(self, matrix: Array) -> Array:
+        """``X w - y`` flattened, shape ``(..., observed)``."""
+        difference = self.inputs @ matrix - self.targets
+        return difference.reshape(*difference.shape[:-2], -1)

@@ -1,0 +1,84 @@
+"""The problem of the talk, ``[[*, 1], [1, 0]]``, its perturbations, positions and extension to d x d."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from .completion import MatrixCompletion
+
+
+def two_by_two(
+    z: float = 1.0,
+    z_prime: float = 1.0,
+    eps: float = 0.0,
+    *,
+    position: tuple[int, int] = (0, 0),
+    size: int = 2,
+    loss: str = "half_sse",
+    dtype: Any = "float64",
+) -> MatrixCompletion:
+    """Completion of ``[[*, z], [z', eps]]``, with the unobserved entry moved to any of the four positions.
+
+    Every solution has rank 2, yet the solutions come arbitrarily close to rank 1 as the unobserved entry grows.
+    For ``size > 2`` the rest of the diagonal is observed as ones and everything else as zeros.
+
+    Parameters
+    ----------
+    z : float
+        The observed entry in the row of the unobserved one.
+    z_prime : float
+        The observed entry in its column.
+    eps : float
+        The observed entry opposite.
+    position : tuple of int
+        0-based row and column of the unobserved entry, each 0 or 1.
+    size : int
+        Rows and columns, 2 or more.
+    loss : {"half_sse", "mse"}
+    dtype : {"float64", "float32"}
+
+    Returns
+    -------
+    MatrixCompletion
+        With ``infimal_rank`` (``size - 1``), ``infimal_erank`` (1) and ``required_det_sign`` set: the sign the
+        theorems ask of the determinant at the start, ``sign(z z')`` on the diagonal and ``-sign(z z')`` off it.
+
+    Raises
+    ------
+    ValueError
+        If ``z`` or ``z_prime`` is zero, a value is not finite, or ``position`` or ``size`` is out of range.
+
+    References
+    ----------
+    Razin and Cohen (2020), sections 3.1 and 3.4 (robustness to perturbations).
+
+    Examples
+    --------
+    >>> import rankfall as rf
+    >>> rf.two_by_two(-2.0, 0.5, 0.1).required_det_sign
+    -1
+    """
+    _checks.finite("z, z_prime, eps", np.array([z, z_prime, eps], dtype=float))
+    for name, value in (("z", z), ("z_prime", z_prime)):
+        if value == 0:
+            raise ValueError(f"{name} is 0, but must be non-zero; with a zero beside it the unobserved entry is free.")
+    if tuple(position) not in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        raise ValueError(f"position is {position!r}, but must be one of (0, 0), (0, 1), (1, 0), (1, 1) (0-based).")
+    _checks.positive_integer("size", size)
+    if size < 2:
+        raise ValueError(f"size is {size}, but must be at least 2.")
+    row, column = position
+    dense = np.eye(size)
+    dense[row, column] = math.nan
+    dense[row, 1 - column], dense[1 - row, column], dense[1 - row, 1 - column] = z, z_prime, eps
+    on_diagonal = 1 if row == column else -1
+    return MatrixCompletion.from_dense(
+        dense,
+        loss=loss,
+        dtype=dtype,
+        infimal_rank=size - 1,
+        infimal_erank=1.0,
+        required_det_sign=on_diagonal * (1 if z * z_prime > 0 else -1),
+    )
