@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-Array: TypeAlias = np.ndarray | jax.Array
+# NumPy reductions of a single matrix give np.float64, not a zero-dimensional array; both count.
+Array: TypeAlias = np.ndarray | np.generic | jax.Array
 
 Matrix: TypeAlias = Float[Array, "*batch rows columns"]
 Spectrum: TypeAlias = Float[Array, "*batch singular_value"]

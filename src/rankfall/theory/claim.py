@@ -134,7 +134,7 @@ def at_least(
 
     References
     ----------
-    Higham (2002), "Accuracy and Stability of Numerical Algorithms", section 1.2 (relative and absolute error).
+    Higham (2002), "Accuracy and Stability of Numerical Algorithms" (relative and absolute error).
 
     Examples
     --------
@@ -183,7 +183,7 @@ def at_most(
 
     References
     ----------
-    Higham (2002), "Accuracy and Stability of Numerical Algorithms", section 1.2 (relative and absolute error).
+    Higham (2002), "Accuracy and Stability of Numerical Algorithms" (relative and absolute error).
 
     Examples
     --------
@@ -232,7 +232,7 @@ def close_to(
 
     References
     ----------
-    Higham (2002), "Accuracy and Stability of Numerical Algorithms", section 1.2 (relative and absolute error).
+    Higham (2002), "Accuracy and Stability of Numerical Algorithms" (relative and absolute error).
 
     Examples
     --------

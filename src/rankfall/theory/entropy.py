@@ -25,7 +25,7 @@ def binary_entropy(p: RealLike) -> FloatArray:
 
     References
     ----------
-    Cover and Thomas (2006), "Elements of Information Theory", equation 2.5.
+    Cover and Thomas (2006), "Elements of Information Theory".
 
     Examples
     --------

@@ -73,7 +73,7 @@ def theorem1_effective_rank_bound(loss: RealLike) -> FloatArray:
     Returns
     -------
     ndarray, shape (...)
-        The bound; it exceeds 2, so is vacuous, from loss 0.0101 on.
+        The bound; it exceeds 2, so is vacuous, beyond a loss of about 0.01.
 
     Raises
     ------

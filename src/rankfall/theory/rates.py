@@ -34,7 +34,7 @@ def flow_time(loss: RealLike, depth: RealLike) -> FloatArray:
 
     References
     ----------
-    Integral of the end-to-end dynamics of Arora, Cohen and Hazan (2018), arXiv 1802.06509, theorem 1, along the rank-1
+    Integral of the end-to-end dynamics of Arora, Cohen and Hazan (2018), arXiv 1802.06509, along the rank-1
     valley of the completion problem of Razin and Cohen (2020), arXiv 2005.06398.
 
     Examples
@@ -106,7 +106,7 @@ def escape_time(scale: RealLike, depth: RealLike) -> FloatArray:
 
     References
     ----------
-    Singular value dynamics ``s' = L s^(2 - 2/L)`` of Arora, Cohen, Hu and Luo (2019), arXiv 1905.13655, theorem 3, with
+    Singular value dynamics ``s' = L s^(2 - 2/L)`` of Arora, Cohen, Hu and Luo (2019), arXiv 1905.13655, with
     a unit gradient component.
 
     Examples
@@ -145,7 +145,7 @@ def step_size_ceiling(unobserved: RealLike, depth: RealLike) -> FloatArray:
     References
     ----------
     Classical stability limit of gradient descent; curvature from the end-to-end dynamics of Arora, Cohen and Hazan
-    (2018), arXiv 1802.06509, theorem 1.
+    (2018), arXiv 1802.06509.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def depth_law_determinant(x: RealLike, depth: RealLike) -> FloatArray:
 
     References
     ----------
-    Singular value dynamics of Arora, Cohen, Hu and Luo (2019), arXiv 1905.13655, theorem 3, for the smaller one.
+    Singular value dynamics of Arora, Cohen, Hu and Luo (2019), arXiv 1905.13655, for the smaller one.
 
     Examples
     --------

@@ -77,7 +77,7 @@ def descent_limit(X: RealLike, y: RealLike, start: RealLike | None = None) -> Fl
 
     References
     ----------
-    Gunasekar et al. (2018), arXiv 1802.08246, section 2: the limit of gradient descent is nearest to its start.
+    Gunasekar et al. (2018), arXiv 1802.08246: the limit of gradient descent is nearest to its start.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def flow_iterate(X: RealLike, y: RealLike, time: float | int, start: RealLike | 
 
     References
     ----------
-    Ali, Kolter and Tibshirani (2019), arXiv 1810.10082, equation 4 (gradient flow for least squares).
+    Ali, Kolter and Tibshirani (2019), arXiv 1810.10082 (gradient flow for least squares).
 
     Examples
     --------
@@ -204,7 +204,7 @@ def ridge_solution(X: RealLike, y: RealLike, weight_decay: float | int) -> Float
 
     References
     ----------
-    Hoerl and Kennard (1970), "Ridge regression", equation 2.1.
+    Hoerl and Kennard (1970), "Ridge regression".
 
     Examples
     --------
@@ -214,8 +214,10 @@ def ridge_solution(X: RealLike, y: RealLike, weight_decay: float | int) -> Float
     """
     decay = non_negative("weight_decay", weight_decay, "pass the factor of |w|^2 / 2 in the loss")
     spectrum = _decompose(X, y, None)
-    # s / (s^2 + decay) through singular values, because the normal equations square the condition number.
-    return _move(spectrum, spectrum.values / (spectrum.values**2 + decay))
+    # Through singular values, because the normal equations square the condition number; and s / (s^2 + decay) as
+    # 1 / (s + decay / s), which is exactly 1 / s without decay and does not underflow for tiny inputs.
+    with np.errstate(over="ignore"):
+        return _move(spectrum, 1.0 / (spectrum.values + decay / spectrum.values))
 
 
 def _decompose(X: RealLike, y: RealLike, start: RealLike | None) -> _Spectrum:

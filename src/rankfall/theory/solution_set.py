@@ -33,7 +33,7 @@ def solution(x: RealLike) -> FloatArray:
 
     References
     ----------
-    Razin and Cohen (2020), arXiv 2005.06398, section 3: the matrix completion problem and its solution set.
+    Razin and Cohen (2020), arXiv 2005.06398: the matrix completion problem and its solution set.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def solution_singular_values(x: RealLike) -> FloatArray:
 
     References
     ----------
-    Razin and Cohen (2020), arXiv 2005.06398, section 3: singular values of the solutions of determinant -1.
+    Razin and Cohen (2020), arXiv 2005.06398: singular values of the solutions of determinant -1.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def solution_schatten_norm(x: RealLike, p: RealLike) -> FloatArray:
 
     References
     ----------
-    Razin and Cohen (2020), arXiv 2005.06398, section 3: every Schatten norm on the solution set has its minimum at 0.
+    Razin and Cohen (2020), arXiv 2005.06398: every Schatten norm on the solution set has its minimum at 0.
 
     Examples
     --------
@@ -121,6 +121,8 @@ def solution_schatten_norm(x: RealLike, p: RealLike) -> FloatArray:
     # sigma_1 (1 + exp(-2 p u))^(1/p): both factors are at least 1, so nothing overflows before the result does,
     # whereas cosh(p u)^(1/p) would for large p u and (sum sigma^p)^(1/p) would for tiny p.
     with np.errstate(over="ignore"):
+        # An infinite order would meet u = 0 as NaN; from 1e300 on the second factor is 1 to the last digit anyway.
+        order = np.minimum(order, 1e300)
         second = np.log1p(np.exp(-2.0 * order * np.arcsinh(half))) / order
         return np.asarray((half + np.hypot(half, 1.0)) * np.exp(second))
 
@@ -145,7 +147,7 @@ def solution_effective_rank(x: RealLike) -> FloatArray:
 
     References
     ----------
-    Roy and Vetterli (2007), "The effective rank"; Razin and Cohen (2020), arXiv 2005.06398, definition 1.
+    Roy and Vetterli (2007), "The effective rank"; Razin and Cohen (2020), arXiv 2005.06398.
 
     Examples
     --------
@@ -176,7 +178,7 @@ def solution_distance(x: RealLike) -> FloatArray:
 
     References
     ----------
-    Razin and Cohen (2020), arXiv 2005.06398, definition 2 (infimal rank); Eckart and Young (1936).
+    Razin and Cohen (2020), arXiv 2005.06398 (distance from infimal rank); Eckart and Young (1936).
 
     Examples
     --------
@@ -207,7 +209,7 @@ def solution_rank_suboptimality(x: RealLike) -> FloatArray:
 
     References
     ----------
-    Razin and Cohen (2020), arXiv 2005.06398, section 3: the two measures of closeness to infimal rank, combined.
+    Razin and Cohen (2020), arXiv 2005.06398: the two measures of closeness to infimal rank, combined.
 
     Examples
     --------
@@ -246,7 +248,7 @@ def minimiser_radius(
 
     References
     ----------
-    Razin and Cohen (2020), arXiv 2005.06398, section 3: near-minimisers of any norm have a bounded unobserved entry.
+    Razin and Cohen (2020), arXiv 2005.06398: near-minimisers of any norm have a bounded unobserved entry.
 
     Examples
     --------

@@ -1,0 +1,143 @@
+"""What is recorded along a run, and when."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks, measures
+
+# Entries that nobody observed are recorded one by one up to this many; a picture shows no more.
+_UNOBSERVED = 16
+
+Probe = Callable[[Any, Any, Any], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """Which steps are recorded, and what beyond the standard measures.
+
+    The start and the end of a run are always recorded. The rules may be combined.
+
+    Parameters
+    ----------
+    every : int, optional
+        Every ``every``-th step.
+    log_steps : int, optional
+        This many steps, spaced logarithmically from 1 to the step limit.
+    at_losses : sequence of float, optional
+        The first step at or below each of these losses, lane by lane.
+    measures : sequence of str or callable
+        Added measures: names of ``rankfall.measures`` functions of a matrix (``"stable_rank"``), ``"end_to_end"``,
+        or your own JAX functions of the end-to-end matrix.
+    schatten_p : sequence of float
+        The ``p`` of the recorded Schatten norms.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or a measure's name is unknown.
+
+    Examples
+    --------
+    >>> import rankfall as rf
+    >>> rf.Record(at_losses=[1e-1, 1e-2]).every is None
+    True
+    """
+
+    every: int | None = None
+    log_steps: int | None = None
+    at_losses: Sequence[float] = ()
+    measures: Sequence[str | Callable[[Any], Any]] = ()
+    schatten_p: Sequence[float] = (0.5, 1.0, 2.0, float("inf"))
+
+    def __post_init__(self) -> None:
+        for name in ("every", "log_steps"):
+            if getattr(self, name) is not None:
+                _checks.positive_integer(name, getattr(self, name))
+        if len(np.atleast_1d(self.at_losses)):
+            _checks.positive("at_losses", np.asarray(self.at_losses))
+        for measure in self.measures:
+            if not callable(measure) and measure != "end_to_end" and not hasattr(measures, measure):
+                raise ValueError(
+                    f"measures holds {measure!r}, but must name a function of rankfall.measures, 'end_to_end', or be "
+                    "a function of the end-to-end matrix."
+                )
+
+    def levels(self) -> np.ndarray:
+        """Loss levels, highest first."""
+        return np.sort(np.asarray(self.at_losses, dtype=np.float64))[::-1].copy()
+
+    def steps(self, limit: int) -> np.ndarray:
+        """Log-spaced steps up to the limit."""
+        if self.log_steps is None:
+            return np.zeros(0, dtype=np.int64)
+        return np.unique(np.geomspace(1, limit, self.log_steps).round().astype(np.int64))
+
+
+def probes(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Probe], ...]:
+    """Return the named probes ``(problem, model, end_to_end) -> array`` of one lane, run inside the compiled loop."""
+    chosen: dict[str, Probe] = {"singular_values": _singular_values}
+    unobserved = problem.unobserved_indices
+    if unobserved is not None and 0 < len(unobserved) <= _UNOBSERVED:
+        chosen["unobserved"] = _unobserved
+    if model.shape[0] == model.shape[1]:
+        chosen |= {"det_sign": _det_sign, "log_abs_det": _log_abs_det}
+    chosen["unbalancedness"] = _unbalancedness
+    if problem.truth is not None:
+        chosen["test_error"] = _test_error
+    for measure in record.measures:
+        if measure == "end_to_end":
+            chosen["end_to_end"] = _end_to_end
+        elif callable(measure):
+            chosen[getattr(measure, "__name__", "measure")] = _Of(measure)
+        else:
+            chosen[measure] = _Of(getattr(measures, measure))
+    return tuple(chosen.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Of:
+    """A function of the end-to-end matrix as a probe (compared by the function, so that compiled loops are reused)."""
+
+    function: Callable[[Any], Any]
+
+    def __call__(self, problem: Any, model: Any, end_to_end: Any) -> Any:
+        return self.function(end_to_end)
+
+
+def _singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
+    s = measures.singular_values(end_to_end)
+    if model.shape != (2, 2):
+        return s
+    # The factors know the determinant where the product matrix has lost it to rounding: sigma_2 = |det| / sigma_1.
+    _, log_abs_det = measures.signed_log_det(model.factors)
+    top = jnp.where(s[0] > 0, s[0], 1)
+    return jnp.stack([s[0], jnp.minimum(jnp.exp(log_abs_det) / top, s[0])])
+
+
+def _unobserved(problem: Any, model: Any, end_to_end: Any) -> Any:
+    where = problem.unobserved_indices
+    return end_to_end[where[:, 0], where[:, 1]]
+
+
+def _det_sign(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return measures.det_sign(model.factors)
+
+
+def _log_abs_det(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return measures.log_abs_det(model.factors)
+
+
+def _unbalancedness(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return measures.unbalancedness(model.factors)
+
+
+def _test_error(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return measures.mean_square_error(end_to_end, problem.truth)
+
+
+def _end_to_end(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return end_to_end
