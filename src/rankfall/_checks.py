@@ -34,6 +34,16 @@ def one_of(name: str, value: Any, known: Iterable[Any]) -> None:
         raise ValueError(f"{name} is {value!r}, but must be one of {', '.join(map(repr, known))}.")
 
 
+def precision(name: str, value: Any) -> str:
+    """Return the name of a floating-point type that training runs in; refuse any other."""
+    try:
+        word = np.dtype(value).name
+    except TypeError:
+        word = value
+    one_of(name, word, ("float64", "float32"))
+    return word
+
+
 def same_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...], remedy: str = "") -> None:
     """Refuse an array whose shape is not the expected one."""
     if tuple(shape) != tuple(expected):

@@ -1,6 +1,8 @@
 """Starts of a deep matrix factorization: Gaussian, balanced, identity, orthogonal; with a wanted determinant sign."""
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -34,7 +36,7 @@ def draw(
     """Draw the factors; see ``MatrixFactorization.init`` for the meaning of every argument."""
     _checks.positive_integer("depth", depth)
     _checks.one_of("kind", kind, KINDS)
-    _checks.one_of("dtype", np.dtype(dtype).name, ("float64", "float32"))
+    dtype = _checks.precision("dtype", dtype)
     sizes = _sizes(shape, depth, widths)
     _check_det_sign(det_sign, kind, sizes)
     if kind == "identity":
@@ -53,8 +55,8 @@ def draw(
     keys, size, laned = _lanes(key, np.asarray(size, dtype=np.float64), name)
     factor_std_of = _per_layer(sizes) if factor_std is None else lambda s: s
     with double_precision():
-        factors = _draw_signed(kind, sizes, keys, factor_std_of(size) if kind == "gaussian" else size, det_sign)
-    return [(w if laned else w[0]).astype(dtype) for w in factors]
+        factors = _draw_signed(kind, sizes, keys, factor_std_of(size) if kind == "gaussian" else size, det_sign, dtype)
+    return [w if laned else w[0] for w in factors]
 
 
 def _sizes(shape: tuple[int, int], depth: int, widths: Any) -> list[int]:
@@ -120,57 +122,95 @@ def _per_layer(sizes: list[int]) -> Any:
     return lambda scale: (scale / math.sqrt(paths)) ** (1 / depth)
 
 
-def _draw_signed(kind: str, sizes: list[int], keys: Any, size: np.ndarray, det_sign: int | None) -> Factors:
-    sample = jax.jit(jax.vmap(lambda k, s: _SAMPLERS[kind](k, s, sizes)))
-    factors = [np.array(w) for w in sample(keys, size)]
+def _draw_signed(kind: str, sizes: list[int], keys: Any, size: np.ndarray, det_sign: int | None, dtype: Any) -> Factors:
+    shapes, assemble = _SAMPLERS[kind]
+    normals = _normals(tuple(shapes(sizes)))
+    factors = [w.astype(dtype) for w in assemble([np.asarray(z) for z in normals(keys)], size, sizes)]
     if det_sign is None:
         return factors
     again = jax.vmap(jax.random.fold_in, in_axes=(0, None))
     for attempt in range(1, _ATTEMPTS):
-        wrong = np.flatnonzero(sign_of_factors(factors) != det_sign)
+        # In double precision, so that the sign is that of the numbers as rounded to the dtype.
+        wrong = np.flatnonzero(sign_of_factors([w.astype(np.float64) for w in factors]) != det_sign)
         if wrong.size == 0:
             return factors
-        # All lanes are drawn again, so that the shape stays one compiled shape; only the wrong ones are replaced.
-        fresh = sample(again(keys, attempt), size)
-        for old, new in zip(factors, fresh, strict=True):
-            old[wrong] = np.asarray(new)[wrong]
+        # Numbers are drawn for all lanes again, so that their shape stays one compiled shape; the wrong lanes use them.
+        fresh = [np.asarray(z)[wrong] for z in normals(again(keys, attempt))]
+        for old, new in zip(factors, assemble(fresh, size[wrong], sizes), strict=True):
+            old[wrong] = new
     raise RuntimeError(f"no start with determinant sign {det_sign} in {_ATTEMPTS} draws of each lane")
 
 
-def _gaussian(key: Any, std: Any, sizes: list[int]) -> list[jax.Array]:
-    keys = jax.random.split(key, len(sizes) - 1)
-    return [
-        std * jax.random.normal(k, (n, m), dtype="float64")
-        for k, m, n in zip(keys, sizes[:-1], sizes[1:], strict=True)
-    ]
+@functools.cache
+def _normals(shapes: tuple[tuple[int, int], ...]) -> Callable[[Any], list[jax.Array]]:
+    """Return the map from keys to standard normal matrices of the given shapes, one of each for every key.
+
+    JAX draws the numbers and NumPy does the linear algebra on them: compiled on the CPU, several independent batches
+    of QR decompositions wait for each other forever (jaxlib 0.10.2, from some 10 000 lanes on).
+    """
+
+    def draw_one(key: Any) -> list[jax.Array]:
+        keys = [key] if len(shapes) == 1 else jax.random.split(key, len(shapes))
+        return [jax.random.normal(k, shape, dtype="float64") for k, shape in zip(keys, shapes, strict=True)]
+
+    return jax.jit(jax.vmap(draw_one))
 
 
-def _balanced(key: Any, scale: Any, sizes: list[int]) -> list[jax.Array]:
-    """Draw the end-to-end matrix and spread its singular values evenly: ``S^(1/L)`` in every layer."""
+def _pairs(sizes: list[int]) -> list[tuple[int, int]]:
+    """Return the shape of every factor."""
+    return list(zip(sizes[1:], sizes[:-1], strict=True))
+
+
+def _gaussian(normals: Factors, std: np.ndarray, sizes: list[int]) -> Factors:
+    return [std[:, None, None] * z for z in normals]
+
+
+def _balanced_shapes(sizes: list[int]) -> list[tuple[int, int]]:
+    rows, columns, rank = sizes[-1], sizes[0], min(sizes)
+    return [(rows, columns)] if rank == min(rows, columns) else [(rows, rank), (rank, columns)]
+
+
+def _balanced(normals: Factors, scale: np.ndarray, sizes: list[int]) -> Factors:
+    """Take the end-to-end matrix and spread its singular values evenly: ``S^(1/L)`` in every layer.
+
+    Below full width the end-to-end matrix is a product of two Gaussian ones, of the rank that the widths allow.
+    """
     depth, rank = len(sizes) - 1, min(sizes)
-    target = scale * jax.random.normal(key, (sizes[-1], sizes[0]), dtype="float64")
-    u, s, vt = jnp.linalg.svd(target, full_matrices=False)
-    u, root, vt = u[:, :rank], s[:rank] ** (1 / depth), vt[:rank]
+    target = normals[0] if len(normals) == 1 else normals[0] @ normals[1] / math.sqrt(rank)
+    u, s, vt = np.linalg.svd(scale[:, None, None] * target, full_matrices=False)
+    u, root, vt = u[:, :, :rank], s[:, :rank] ** (1 / depth), vt[:, :rank]
     if depth == 1:
-        return [(u * root) @ vt]
-    first = jnp.zeros((sizes[1], sizes[0])).at[:rank].set(root[:, None] * vt)
-    last = jnp.zeros((sizes[-1], sizes[-2])).at[:, :rank].set(u * root)
-    inner = [
-        jnp.zeros((n, m)).at[jnp.arange(rank), jnp.arange(rank)].set(root)
-        for m, n in zip(sizes[1:-2], sizes[2:-1], strict=True)
-    ]
-    return [first, *inner, last]
+        return [(u * root[:, None, :]) @ vt]
+    factors = [np.zeros((len(scale), *shape)) for shape in _pairs(sizes)]
+    factors[0][:, :rank] = root[:, :, None] * vt
+    factors[-1][:, :, :rank] = u * root[:, None, :]
+    for w in factors[1:-1]:
+        w[:, np.arange(rank), np.arange(rank)] = root
+    return factors
 
 
-def _orthogonal(key: Any, scale: Any, sizes: list[int]) -> list[jax.Array]:
+def _orthogonal_shapes(sizes: list[int]) -> list[tuple[int, int]]:
+    return [(max(shape), max(shape)) for shape in _pairs(sizes)]
+
+
+def _orthogonal(normals: Factors, scale: np.ndarray, sizes: list[int]) -> Factors:
     """Uniformly random (semi-)orthogonal layers times one common gain, set by the end-to-end deviation."""
-    depth = len(sizes) - 1
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
     # E ||Q_L ... Q_1||_F^2 = n_0 prod_j min(n_j, n_{j-1}) / n_{j-1} for independent Haar factors.
-    mean_square = math.prod(min(m, n) / m for m, n in pairs) / sizes[-1]
-    gain = (scale / math.sqrt(mean_square)) ** (1 / depth)
-    keys = jax.random.split(key, depth)
-    return [gain * jax.random.orthogonal(k, max(m, n), dtype="float64")[:n, :m] for k, (m, n) in zip(keys, pairs, strict=True)]
+    mean_square = math.prod(min(n, m) / m for n, m in _pairs(sizes)) / sizes[-1]
+    gain = (scale / math.sqrt(mean_square)) ** (1 / len(normals))
+    return [gain[:, None, None] * _haar(z)[:, :n, :m] for z, (n, m) in zip(normals, _pairs(sizes), strict=True)]
 
 
-_SAMPLERS = {"gaussian": _gaussian, "balanced": _balanced, "orthogonal": _orthogonal}
+def _haar(normals: np.ndarray) -> np.ndarray:
+    """Return uniformly random orthogonal matrices, from Gaussian ones."""
+    q, r = np.linalg.qr(normals)
+    # Signs of R's diagonal made positive: only then is Q uniform (Mezzadri, 2007).
+    return q * np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0)[:, None, :]
+
+
+# For each kind: the shapes of the normal numbers it needs, and what it makes of them.
+_SAMPLERS: dict[str, tuple[Callable[..., list[tuple[int, int]]], Callable[..., Factors]]] = {
+    "gaussian": (_pairs, _gaussian),
+    "balanced": (_balanced_shapes, _balanced),
+    "orthogonal": (_orthogonal_shapes, _orthogonal),
+}

@@ -23,10 +23,16 @@ def chain_product(factors: Sequence[Array]) -> Array:
         for w in factors[1:]:
             product = w @ product
         return product
+    entries = written_out(factors)
+    return xp.stack([xp.stack(row, axis=-1) for row in entries], axis=-2)
+
+
+def written_out(factors: Sequence[Array]) -> list[list[Array]]:
+    """Entries of ``W_L ... W_1`` as separate arrays of the batch's shape."""
     entries = _entries(factors[0])
     for w in factors[1:]:
         entries = _times(_entries(w), entries)
-    return xp.stack([xp.stack(row, axis=-1) for row in entries], axis=-2)
+    return entries
 
 
 def _entries(w: Array) -> list[list[Array]]:

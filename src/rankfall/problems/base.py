@@ -10,7 +10,6 @@ from .. import _checks
 from .._types import Array
 
 LOSSES = ("half_sse", "mse")
-DTYPES = ("float64", "float32")
 
 
 class AbstractProblem(eqx.Module):
@@ -70,12 +69,7 @@ class AbstractProblem(eqx.Module):
 def check_options(loss: str, dtype: Any) -> str:
     """Check the options common to all problems; return the name of the dtype."""
     _checks.one_of("loss", loss, LOSSES)
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = dtype
-    _checks.one_of("dtype", name, DTYPES)
-    return name
+    return _checks.precision("dtype", dtype)
 
 
 def check_truth(truth: Any, shape: tuple[int, int], dtype: str) -> np.ndarray | None:

@@ -80,5 +80,5 @@ def two_by_two(
         dtype=dtype,
         infimal_rank=size - 1,
         infimal_erank=1.0,
-        required_det_sign=on_diagonal * (1 if z * z_prime > 0 else -1),
+        required_det_sign=on_diagonal * (1 if (z > 0) == (z_prime > 0) else -1),
     )

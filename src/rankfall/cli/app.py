@@ -1,0 +1,166 @@
+"""Commands of ``rankfall``; what is slow to import is imported by the command that needs it."""
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="rankfall",
+    help="Which of the many solutions does gradient-based training pick?",
+    epilog="Example: rankfall reproduce solution-set --out results",
+    add_completion=False,
+    rich_markup_mode=None,  # brackets in the text of a help page are brackets
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Experiments to run; all without a name.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, with one sentence instead of a traceback for a user's mistake.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words after ``rankfall``; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 when a claim does not hold, 2 for a mistake in the call, 130 when interrupted.
+
+    Examples
+    --------
+    >>> main(["reproduce", "--no-such-option"])
+    2
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of few characters still gets its table
+    try:
+        status = app(words, prog_name="rankfall", standalone_mode=False) or 0
+    except KeyboardInterrupt:
+        status = 130
+    except ValueError as error:
+        return _mistake(str(error))
+    except Exception as error:
+        # A usage error of typer; its class lives in another module from version to version
+        if not hasattr(error, "format_message"):
+            raise
+        return _mistake(error.format_message())
+    if status == 130:
+        print("Interrupted: what was complete is stored, nothing half-written stays behind.", file=sys.stderr)
+    return int(status)
+
+
+def _mistake(sentence: str) -> int:
+    print(f"rankfall: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _version(asked: bool) -> bool:
+    if asked:
+        from ..report.reproduce import package_version
+
+        print(f"rankfall {package_version('rankfall')}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: rankfall reproduce solution-set norms-and-rank --out results")
+def reproduce(
+    names: Names = None,
+    full: Annotated[bool, typer.Option("--full", help="Run at the size of the paper, not the reduced form.")] = False,
+    out: Out = Path("out"),
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the claims and the page.")] = False,
+) -> int:
+    """Run the experiments of the talk, check their claims and write a page about them."""
+    from rich.console import Console
+
+    from .. import experiments
+    from ..report import reproduce, write_page
+
+    console = Console(markup=False, highlight=False)
+    wanted = names or list(experiments.EXPERIMENTS)
+    claims = reproduce(wanted, out, full=full, console=None if quiet else console, progress=not quiet)
+    page = write_page(out, _stored(out))
+    _print_claims(claims)
+    console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
+    print(page)  # alone on a line and never wrapped, to be copied
+    return 0 if all(claim.ok for _, claim in claims) else 1
+
+
+@app.command(epilog="Example: rankfall report --out results")
+def report(out: Out = Path("out")) -> int:
+    """Write the page again from the results already stored."""
+    from ..report import write_page
+
+    names = _stored(out)
+    if not names:
+        raise ValueError(f"out is {str(out)!r}, but no result is stored there; run rankfall reproduce --out {out}.")
+    print(write_page(out, names))
+    return 0
+
+
+@app.command(epilog="Example: rankfall info")
+def info() -> int:
+    """Show versions, devices and where the settings of the experiments come from."""
+    import platform
+
+    import jax
+
+    from .. import experiments
+    from ..report.reproduce import package_version
+
+    print(f"python {platform.python_version()} on {platform.platform()}")
+    for package in ("rankfall", "jax", "jaxlib", "equinox", "optax", "diffrax", "numpy", "scipy", "xarray", "h5netcdf"):
+        print(f"{package} {package_version(package)}")
+    for device in jax.devices():
+        print(f"device {device.id}: {device.platform}, {device.device_kind}")
+    print(f"settings come from {Path(str(experiments.__file__)).parent}")
+    print(f"experiments: {', '.join(experiments.EXPERIMENTS)}")
+    return 0
+
+
+def _stored(out: Path) -> list[str]:
+    """List the stored results in the order of the talk, so that a page shows earlier runs too."""
+    from .. import experiments
+    from ..report import stored_names
+
+    order = list(experiments.EXPERIMENTS)
+    return [name for name in order if name in stored_names(out)]
+
+
+def _print_claims(claims: list[tuple[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..report.page import readable
+
+    table = Table()
+    for column in ("experiment", "claim", "expected", "measured", "verdict"):
+        table.add_column(column, overflow="fold")
+    for name, claim in claims:
+        fields = claim.to_dict()
+        words = "holds" if claim.ok else "control did not fail" if claim.holds else "DOES NOT HOLD"
+        style = "green" if claim.ok else "bold red"
+        texts = [Text(text) for text in (name, claim.name, readable(fields["expected"]), readable(fields["measured"]))]
+        table.add_row(*texts, Text(words, style=style))
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 120)

@@ -1,0 +1,105 @@
+"""What an experiment is: declared settings, a computation, and claims read off its stored result."""
+
+import dataclasses
+import tomllib
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import jax
+import numpy as np
+import pydantic
+import xarray as xr
+
+from ..dynamics import GradientDescent, Record, Run, Stop, train
+from ..factorizations import MatrixFactorization
+from ..theory.claim import Claim
+
+
+class Settings(pydantic.BaseModel):
+    """Base of every experiment's settings: unknown names are refused, values cannot change."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A declared set of runs with its question and its claims.
+
+    ``compute(settings, progress)`` returns the dataset that is stored; ``claims(dataset)`` sees nothing else.
+    """
+
+    name: str
+    title: str
+    question: str
+    settings: type[Settings]
+    compute: Callable[[Any, bool], xr.Dataset]
+    claims: Callable[[xr.Dataset], list[Claim]]
+
+
+def read_settings(experiment: Experiment, full: bool) -> Settings:
+    """Read the reduced or the paper-scale settings of an experiment from its TOML file."""
+    text = resources.files(__package__).joinpath("settings", f"{experiment.name}.toml").read_text()
+    tables = tomllib.loads(text)
+    values = tables["reduced"] | (tables.get("full", {}) if full else {})
+    return experiment.settings.model_validate(values)
+
+
+def signed_starts(shape: tuple[int, int], depth: int, **options: Any) -> MatrixFactorization:
+    """``MatrixFactorization.init`` with the seed as a number and a count of lanes."""
+    seed, seeds = options.pop("seed"), options.pop("seeds")
+    keys = jax.random.split(jax.random.key(seed), seeds)
+    return MatrixFactorization.init(shape, depth, key=keys, **options)
+
+
+def run_lanes(
+    problem: Any,
+    groups: list[tuple[MatrixFactorization, float, dict[str, Any]]],
+    stop: Stop,
+    record: Record,
+    progress: bool,
+) -> xr.Dataset:
+    """Train groups of starts of one shape as one batch; each group has a step size and labels for its lanes."""
+    starts = [start.as_lanes() for start, _, _ in groups]
+    counts = [start.lanes or 1 for start in starts]
+    step_sizes = np.repeat([size for _, size, _ in groups], counts)
+    run = train(
+        problem,
+        MatrixFactorization.stack(starts),
+        GradientDescent(step_sizes),
+        stop=stop,
+        record=record,
+        progress=progress,
+    )
+    labels = {name: np.repeat([str(g[2][name]) if isinstance(g[2][name], str) else g[2][name] for g in groups], counts)
+              for name in groups[0][2]}
+    labels["seed"] = np.concatenate([np.arange(count) for count in counts])
+    labels["learning_rate"] = step_sizes
+    labels["stop_reason"] = not_interrupted(run)
+    return run.trajectory.drop_vars("stop_reason").assign_coords({k: ("lane", v) for k, v in labels.items()})
+
+
+def not_interrupted(run: Run) -> np.ndarray:
+    """Return the stop reasons of the lanes; a run that Ctrl-C ended ends the experiment too."""
+    reasons = np.atleast_1d(run.trajectory["stop_reason"].values)
+    if (reasons == "interrupted").any():
+        raise KeyboardInterrupt
+    return reasons
+
+
+def join(parts: list[xr.Dataset]) -> xr.Dataset:
+    """Put lanes of several batches side by side, padded to the longest record."""
+    joined = xr.concat(
+        parts, dim="lane", join="outer", data_vars="all", coords="different", compat="equals", combine_attrs="drop",
+        fill_value={"step": -1},
+    )
+    joined.attrs = {k: v for k, v in parts[0].attrs.items() if k in ("problem", "loss", "jax_version", "device")}
+    return joined
+
+
+def last(dataset: xr.Dataset, name: str) -> np.ndarray:
+    """Value of a variable at the last record of each lane."""
+    index = (dataset["step"].values >= 0).sum(axis=1) - 1
+    return dataset[name].values[np.arange(len(index)), index]

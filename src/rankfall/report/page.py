@@ -1,0 +1,240 @@
+"""One page with every stored result on it, in one file that needs nothing else."""
+
+import base64
+import json
+import os
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from .reproduce import CLAIMS, DATA, PICTURE
+
+TITLE = "Which solution does gradient descent pick?"
+COLUMNS = ("Statement", "Source", "Expected", "Measured", "Tolerance", "Verdict", "Control")
+WORDS = {"inf": "∞", "-inf": "−∞", "nan": "not a number"}
+
+INTRODUCTION = """\
+<p>When many solutions fit the data equally well, training has to pick one, and nobody told it which. A common answer
+is that gradient descent picks the solution of smallest norm. Take the smallest question where that can be checked:
+complete the matrix <code>[[*, 1], [1, 0]]</code>, whose first entry was never observed. Any value of that entry fits
+the three numbers that were observed, and setting it to zero gives the smallest norm.</p>
+<p>Write the matrix as a product of several matrices and train these from a start near zero whose determinant is
+positive. As the loss goes to zero, the unobserved entry grows without limit, and with it every norm and
+quasi-norm. What falls is the rank: the matrix, measured by its effective rank and by its distance from
+the matrices of rank one, comes ever closer to the lowest rank the observations allow. The claims below
+put numbers on that. A negative control, where there is one, repeats the measurement where the claim must fail.</p>
+"""
+
+STYLE = """\
+:root { color-scheme: light; }
+body { margin: 0 auto; max-width: 60rem; padding: 1rem 1.25rem 4rem; color: #1b1b1b; background: #fff;
+       font: 1.05rem/1.6 Georgia, 'Times New Roman', serif; }
+h1, h2, h3, table, summary, nav, .summary { font-family: system-ui, -apple-system, 'Segoe UI', sans-serif; }
+h1 { line-height: 1.2; } h2 { margin-top: 3rem; line-height: 1.25; border-top: 1px solid #ccc; padding-top: 1.5rem; }
+p, li { max-width: 42rem; } .summary { font-size: 1.2rem; font-weight: 600; }
+img { max-width: 100%; height: auto; } figure { margin: 1rem 0; }
+table { border-collapse: collapse; width: 100%; font-size: 0.85rem; line-height: 1.4; }
+th, td { text-align: left; vertical-align: top; padding: 0.45rem 0.6rem; border-bottom: 1px solid #ddd;
+         overflow-wrap: anywhere; }
+th { border-bottom: 2px solid #777; } th, .verdict { overflow-wrap: normal; } .verdict { font-weight: 600; }
+.holds { color: #0b5d1e; } .fails { color: #a3001b; }
+code, pre { font-family: ui-monospace, Consolas, monospace; font-size: 0.85em; }
+pre { overflow-x: auto; background: #f5f5f5; padding: 0.8rem; }
+details { margin: 1rem 0; } summary { cursor: pointer; }
+@media (max-width: 50rem) {
+  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  table, tbody, tr, td { display: block; } tr { border-bottom: 2px solid #777; padding: 0.5rem 0; }
+  td { border: 0; padding: 0.15rem 0; } td[data-label]::before { content: attr(data-label) ": "; font-weight: 600; }
+}
+"""
+
+
+def stored_names(out: str | os.PathLike[str]) -> list[str]:
+    """Names of the results stored in a folder.
+
+    Parameters
+    ----------
+    out : path
+        Folder of the results.
+
+    Returns
+    -------
+    list of str
+        Folders that hold a complete result, in alphabetical order.
+
+    Examples
+    --------
+    >>> stored_names("no/such/folder")
+    []
+    """
+    return sorted(path.parent.name for path in Path(out).glob(f"[!.]*/{DATA}") if not _missing(path.parent))
+
+
+def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
+    """Write ``out/report.html`` from what is stored in ``out``; nothing is computed again.
+
+    Parameters
+    ----------
+    out : path
+        Folder of the results.
+    names : sequence of str
+        Which of them to show, in this order.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    ValueError
+        If a result is missing or incomplete, or the page cannot be written.
+
+    Examples
+    --------
+    >>> write_page("out", ["solution-set"])  # doctest: +SKIP
+    PosixPath('out/report.html')
+    """
+    folder = Path(out)
+    for name in names:
+        if missing := _missing(folder / name):
+            raise ValueError(
+                f"{str(folder / name)!r} holds no complete result ({', '.join(missing)} missing); "
+                f"run rankfall reproduce {name} --out {folder}."
+            )
+    page, partial = folder / "report.html", folder / f".report.partial-{os.getpid()}"
+    try:
+        partial.write_text(_page(folder, names), encoding="utf-8")
+        partial.replace(page)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(
+            f"out is {str(folder)!r}, but {str(page)!r} cannot be written ({reason}); choose another folder with --out."
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return page
+
+
+def _missing(folder: Path) -> list[str]:
+    return [file for file in (DATA, CLAIMS, PICTURE) if not (folder / file).is_file()]
+
+
+def _page(out: Path, names: Sequence[str]) -> str:
+    claims = {name: _claims(out / name) for name in names}
+    verdicts = [_ok(claim) for some in claims.values() for claim in some]
+    sections = "".join(_section(out / name, claims[name]) for name in names)
+    bibliography = resources.files("rankfall.report").joinpath("references.bib").read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{TITLE}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>{TITLE}</h1>\n{INTRODUCTION}"
+        f'<p class="summary">{sum(verdicts)} of {len(verdicts)} claims hold.</p>\n'
+        f"{sections}<section>\n<h2>What this rests on</h2>\n<pre>{escape(bibliography)}</pre>\n</section>\n"
+        "</main>\n</body>\n</html>\n"
+    )
+
+
+def _claims(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / CLAIMS).read_text(encoding="utf-8"))
+
+
+def _ok(claim: dict[str, Any]) -> bool:
+    """Whether a stored claim holds and its control, if it has one, fails; as ``Claim.ok``."""
+    return bool(claim["holds"] and (claim["control"] is None or claim["control"]["fails"]))
+
+
+def _section(folder: Path, claims: list[dict[str, Any]]) -> str:
+    with xr.open_dataset(folder / DATA, engine="h5netcdf") as file:
+        attrs = dict(file.attrs)
+    title = str(attrs.get("title", folder.name))
+    picture = base64.b64encode((folder / PICTURE).read_bytes()).decode("ascii")
+    count = f"{sum(map(_ok, claims))} of {len(claims)} claims about it hold"
+    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
+    return (
+        f'<section id="{escape(folder.name)}">\n<h2>{escape(title)}</h2>\n'
+        f"<p>{escape(str(attrs.get('question', '')))}</p>\n"
+        f'<figure><img src="data:image/png;base64,{picture}" alt="Plot of the experiment {escape(folder.name)}: '
+        f'{escape(title)}; {count}."></figure>\n'
+        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{''.join(map(_row, claims))}</tbody>\n</table>\n"
+        f"{_details(attrs)}</section>\n"
+    )
+
+
+def _row(claim: dict[str, Any]) -> str:
+    cells = [
+        f"{escape(str(claim['statement']))} <code>{escape(str(claim['name']))}</code>",
+        escape(str(claim["source"])),
+        *(_value(claim[key]) for key in ("expected", "measured", "tolerance")),
+        _verdict(claim),
+        _control(claim["control"]),
+    ]
+    filled = "".join(f'<td data-label="{column}">{cell}</td>' for column, cell in zip(COLUMNS, cells, strict=True))
+    return f"<tr>{filled}</tr>\n"
+
+
+def _verdict(claim: dict[str, Any]) -> str:
+    if _ok(claim):
+        return '<span class="verdict holds">✓ holds</span>'
+    words = "its control did not fail" if claim["holds"] else "does not hold"
+    return f'<span class="verdict fails">✗ {words}</span>'
+
+
+def _control(control: dict[str, Any] | None) -> str:
+    if control is None:
+        return "none"
+    verdict = "fails, as it must" if control["fails"] else "✗ does not fail, but must"
+    return f"{escape(str(control['what']))}: measured {_value(control['measured'])}; {verdict}"
+
+
+def readable(value: Any) -> str:
+    """Write a stored value for people: six digits are enough.
+
+    Parameters
+    ----------
+    value : float, int, bool or str
+        A value of ``claims.json``.
+
+    Returns
+    -------
+    str
+        Its text.
+
+    Examples
+    --------
+    >>> readable(1.23456789e-7), readable("inf"), readable(3)
+    ('1.23457e-07', 'inf', '3')
+    """
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _value(value: Any) -> str:
+    text = readable(value)
+    return escape(WORDS.get(text, text))
+
+
+def _details(attrs: dict[str, Any]) -> str:
+    """Fold settings and versions away: every attribute but the words already shown."""
+    shown = {key: value for key, value in attrs.items() if key not in ("title", "question")}
+    rows = "".join(
+        f'<tr><th scope="row">{escape(key)}</th><td>{_attribute(key, value)}</td></tr>\n'
+        for key, value in shown.items()
+    )
+    return (
+        f"<details><summary>Settings and versions</summary>\n<table>\n<tbody>\n{rows}</tbody>\n</table>\n</details>\n"
+    )
+
+
+def _attribute(key: str, value: Any) -> str:
+    if key == "settings":
+        try:
+            value = json.dumps(json.loads(value), indent=2, ensure_ascii=False)
+        except ValueError:
+            pass  # shown as it stands
+        return f"<pre>{escape(str(value))}</pre>"
+    return escape(str(value))

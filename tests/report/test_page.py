@@ -1,0 +1,96 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from rankfall.report import reproduce, stored_names, write_page
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Reader(HTMLParser):
+    """Tags, attributes and text of a page; complains about tags that are not closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def _read(page):
+    reader = Reader()
+    reader.feed(page.read_text(encoding="utf-8"))
+    assert reader.open == []
+    return reader
+
+
+def test_page_shows_everything_stored(tiny, tmp_path):
+    tiny["tiny-two"].holds = False
+    reproduce(["tiny-one", "tiny-two"], tmp_path)
+    page = write_page(tmp_path, ["tiny-one", "tiny-two"])
+    assert page == tmp_path / "report.html"
+    reader = _read(page)
+    assert "3 of 4 claims hold." in reader.text
+    for words in (
+        "[[*, 1], [1, 0]]",
+        "A <tiny> & quick experiment",
+        'Is "two" < three?',
+        "the value is <2>",
+        "arithmetic & more",
+        "with <three>: measured 3; fails, as it must",
+        "∞",
+        "✓ holds",
+        "✗ does not hold",
+        '"seed": 7',
+        "jax_version",
+    ):
+        assert words in reader.text
+    for year in ("razin2020", "arora2018", "arora2019", "roy2007", "gunasekar2017"):
+        assert year in reader.text
+
+
+def test_page_is_one_file_with_pictures_that_have_words(tiny, tmp_path):
+    reproduce(["tiny-one"], tmp_path)
+    reader = _read(write_page(tmp_path, ["tiny-one"]))
+    pictures = [attrs for tag, attrs in reader.tags if tag == "img"]
+    assert len(pictures) == 1
+    assert pictures[0]["src"].startswith("data:image/png;base64,")
+    assert "A <tiny> & quick experiment; 2 of 2 claims" in pictures[0]["alt"]
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r'(?:src|href)="(?!data:)|@import|url\(', text)
+    assert not {tag for tag, _ in reader.tags} & {"script", "link"}
+
+
+def test_page_can_be_written_again_from_what_is_stored(tiny, tmp_path):
+    reproduce(["tiny-one"], tmp_path)
+    tiny.clear()  # nothing is asked of the experiments
+    first = write_page(tmp_path, ["tiny-one"]).read_text()
+    assert write_page(tmp_path, ["tiny-one"]).read_text() == first
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "tiny-one"]
+
+
+def test_only_complete_results_count_as_stored(tiny, tmp_path):
+    reproduce(["tiny-two", "tiny-one"], tmp_path)
+    assert stored_names(tmp_path) == ["tiny-one", "tiny-two"]
+    (tmp_path / "tiny-two" / "claims.json").unlink()
+    assert stored_names(tmp_path) == ["tiny-one"]
+    with pytest.raises(ValueError, match=r"\(claims.json missing\); run rankfall reproduce tiny-two"):
+        write_page(tmp_path, ["tiny-two"])
+
+
+def test_page_that_cannot_be_written(tiny, tmp_path):
+    reproduce(["tiny-one"], tmp_path)
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(ValueError, match="report.html' cannot be written"):
+        write_page(tmp_path, ["tiny-one"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "tiny-one"]
