@@ -141,7 +141,7 @@ def _round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, rul
 
 def _step(problem: Any, rule: Any, model: Any, state: Any, step_size: Any) -> Any:
     """One step of one lane; the loss is that of the model before the step."""
-    loss, gradient = jax.value_and_grad(lambda m: m.loss(problem))(model)
+    loss, gradient = model.loss_and_gradient(problem)
     model, state = rule.step(gradient, state, model, step_size)
     return loss, model, state
 

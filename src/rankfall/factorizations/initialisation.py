@@ -93,6 +93,8 @@ def _refuse(kind: str, **options: Any) -> None:
 def _identity(sizes: list[int], alpha: Any) -> Factors:
     """``alpha I`` end to end, every factor ``alpha^(1/L)`` times a (rectangular) identity."""
     _checks.positive("alpha", alpha)
+    if np.ndim(alpha) > 1:
+        raise ValueError(f"alpha has shape {np.shape(alpha)}, but lanes have one axis.")
     if min(sizes) < min(sizes[0], sizes[-1]):
         raise ValueError(f"widths has {min(sizes)}, but alpha times the identity needs at least min(rows, columns).")
     value = np.asarray(alpha, dtype=np.float64)[..., None, None] ** (1 / (len(sizes) - 1))

@@ -27,23 +27,58 @@ def chain_product(factors: Sequence[Array]) -> Array:
     return xp.stack([xp.stack(row, axis=-1) for row in entries], axis=-2)
 
 
-def written_out(factors: Sequence[Array]) -> list[list[Array]]:
+Entries = list[list[Array | None]]
+"""A matrix as separate entries; ``None`` is an exact zero, for which no arithmetic is compiled."""
+
+
+def written_out(factors: Sequence[Array]) -> Entries:
     """Entries of ``W_L ... W_1`` as separate arrays of the batch's shape."""
-    entries = _entries(factors[0])
-    for w in factors[1:]:
-        entries = _times(_entries(w), entries)
-    return entries
+    return _partial_products([_entries(w) for w in factors])[-1]
 
 
-def _entries(w: Array) -> list[list[Array]]:
+def written_out_gradient(factors: Sequence[Array], outer: Entries) -> list[Array]:
+    """Gradients of all factors, given that of the end-to-end matrix by its entries: ``W_{L:j+1}^T G W_{j-1:1}^T``.
+
+    By hand rather than by differentiation, for the order of its sums: every entry adds its terms in the order of the
+    inner index on both sides of a product. So a depth-2 start with ``W_2 = W_1^T`` keeps that to the last bit, which
+    keeps its determinant positive; one rounding of difference would grow like ``exp(x^2 / 4)`` and flip the sign.
+    """
+    chain = [_entries(w) for w in factors]
+    below = _partial_products(chain)
+    gradients = []
+    for j in range(len(chain) - 1, 0, -1):
+        gradients.append(_times(outer, _transpose(below[j - 1])))
+        outer = _times(_transpose(chain[j]), outer)
+    gradients.append(outer)
+    xp = namespace(*factors)
+    zero = xp.zeros_like(factors[0][..., 0, 0])
+    return [
+        xp.stack([xp.stack([zero if e is None else e for e in row], axis=-1) for row in gradient], axis=-2)
+        for gradient in reversed(gradients)
+    ]
+
+
+def _partial_products(chain: list[Entries]) -> list[Entries]:
+    products = [chain[0]]
+    for w in chain[1:]:
+        products.append(_times(w, products[-1]))
+    return products
+
+
+def _entries(w: Array) -> Entries:
     return [[w[..., i, j] for j in range(w.shape[-1])] for i in range(w.shape[-2])]
 
 
-def _times(a: list[list[Array]], b: list[list[Array]]) -> list[list[Array]]:
-    def entry(row: list[Array], j: int) -> Array:
-        total = row[0] * b[0][j]
-        for k in range(1, len(b)):
-            total = total + row[k] * b[k][j]
+def _transpose(a: Entries) -> Entries:
+    return [list(column) for column in zip(*a, strict=True)]
+
+
+def _times(a: Entries, b: Entries) -> Entries:
+    def entry(row: list[Array | None], j: int) -> Array | None:
+        total: Array | None = None
+        for left, right in zip(row, (r[j] for r in b), strict=True):
+            if left is not None and right is not None:
+                total = left * right if total is None else total + left * right
         return total
 
     return [[entry(row, j) for j in range(len(b[0]))] for row in a]

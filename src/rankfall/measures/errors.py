@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import jax
+import numpy as np
+
 from .._types import Array
 from ._namespace import floating, matrices, namespace
 
@@ -39,7 +42,8 @@ def mean_square_error(matrix: Any, truth: Any, where: Any = None) -> Array:
     square = (w - t) ** 2
     if where is None:
         return square.mean(axis=(-2, -1))
-    mask = xp.asarray(where)
-    if mask.shape != t.shape or not mask.any():
+    mask = where if isinstance(where, jax.Array) else np.asarray(where)
+    # A traced mask cannot be looked into.
+    if mask.shape != t.shape or not (isinstance(mask, jax.core.Tracer) or mask.any()):
         raise ValueError(f"where has shape {tuple(mask.shape)}, but must be {tuple(t.shape)} with at least one True.")
     return xp.where(mask, square, 0).sum(axis=(-2, -1)) / mask.sum()

@@ -131,7 +131,8 @@ def _sign_log(w: Array) -> tuple[Array, Array]:
         return sign, log_abs
     # Closed form, scaled so that neither product underflows (depth 2 takes single layers far below 1e-154).
     size = abs(w).max(axis=(-2, -1))
-    unit = w / xp.where(size > 0, size, xp.ones_like(size))[..., None, None]
+    size = xp.where(xp.isfinite(size), size, xp.full_like(size, xp.nan))
+    unit = w / xp.where(size == 0, xp.ones_like(size), size)[..., None, None]
     det = unit[..., 0, 0] * unit[..., 1, 1] - unit[..., 0, 1] * unit[..., 1, 0]
     nonzero = det != 0
     log_unit = xp.log(xp.where(nonzero, abs(det), xp.ones_like(det)))

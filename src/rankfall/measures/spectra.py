@@ -50,7 +50,9 @@ def singular_values(matrix: Any) -> Array:
 def _two_by_two(w: Array) -> Array:
     xp = namespace(w)
     size = abs(w).max(axis=(-2, -1))
-    safe = xp.where(size > 0, size, xp.ones_like(size))
+    # NaN for an infinity too, before inf - inf can be formed.
+    size = xp.where(xp.isfinite(size), size, xp.full_like(size, xp.nan))
+    safe = xp.where(size == 0, xp.ones_like(size), size)
     # Division by the largest entry: the squares in the hypotenuses can neither overflow nor vanish.
     a, b, c, d = (w[..., i, j] / safe for i in (0, 1) for j in (0, 1))
     plus = xp.sqrt((a + d) ** 2 + (b - c) ** 2)

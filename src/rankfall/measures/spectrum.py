@@ -4,6 +4,7 @@ All are computed after division by the largest value, so neither tiny nor huge m
 and all are exact for tied singular values and for the zero matrix.
 """
 
+import math
 from typing import Any
 
 from .._types import Array
@@ -15,7 +16,7 @@ def normalised(singular_values: Any) -> tuple[Array, Array]:
     s = floating(singular_values)
     xp = namespace(s)
     top = s.max(axis=-1, keepdims=True)
-    return s / xp.where(top > 0, top, xp.ones_like(top)), top
+    return s / xp.where((top > 0) & (top < xp.inf), top, xp.ones_like(top)), top
 
 
 def log_schatten_norm(singular_values: Any, p: float) -> Array:
@@ -24,15 +25,16 @@ def log_schatten_norm(singular_values: Any, p: float) -> Array:
         raise ValueError(f"p is {p!r}, but must be positive (np.inf for the spectral norm); p = 1 is the nuclear norm.")
     unit, top = normalised(singular_values)
     xp = namespace(unit)
-    positive = top[..., 0] > 0
-    log_top = xp.log(xp.where(positive, top[..., 0], xp.ones_like(top[..., 0])))
+    # Asked this way round, NaN stays NaN.
+    zero = top[..., 0] == 0
+    log_top = xp.log(xp.where(zero, xp.ones_like(top[..., 0]), top[..., 0]))
     if p == float("inf"):
         inner = xp.zeros_like(log_top)
     else:
         # A zero singular value contributes nothing at every p > 0, which 0**p says exactly.
-        total = xp.where(positive, (unit**p).sum(axis=-1), xp.ones_like(log_top))
+        total = xp.where(zero, xp.ones_like(log_top), (unit**p).sum(axis=-1))
         inner = xp.log(total) / p
-    return xp.where(positive, log_top + inner, xp.full_like(log_top, -xp.inf))
+    return xp.where(zero, xp.full_like(log_top, -xp.inf), log_top + inner)
 
 
 def schatten_norm(singular_values: Any, p: float) -> Array:
@@ -45,9 +47,10 @@ def schatten_norm(singular_values: Any, p: float) -> Array:
     if p == float("inf"):
         return s.max(axis=-1)
     log_norm = log_schatten_norm(s, p)
-    limit = float(xp.log(xp.finfo(s.dtype).max))
-    # Beyond the largest double the honest value is infinity; np.exp would say so with a warning on top.
-    return xp.where(log_norm < limit, xp.exp(xp.minimum(log_norm, limit)), xp.full_like(log_norm, xp.inf))
+    limit = math.log(float(xp.finfo(s.dtype).max))
+    # Beyond the largest number the honest value is infinity; np.exp would say so with a warning on top.
+    beyond = log_norm >= limit
+    return xp.where(beyond, xp.full_like(log_norm, xp.inf), xp.exp(xp.where(beyond, xp.zeros_like(log_norm), log_norm)))
 
 
 def effective_rank(singular_values: Any) -> Array:
