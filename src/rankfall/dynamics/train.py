@@ -35,7 +35,7 @@ _LANES_A_THREAD = 32
 def train(
     problem: Any,
     start: MatrixFactorization,
-    dynamics: GradientDescent,
+    dynamics: Any,
     *,
     stop: Stop | None = None,
     record: Record | None = None,

@@ -1,6 +1,7 @@
 """Products of chains of matrices, in the form that compiles best for their size."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 
 from .._types import Array
 from ..measures._namespace import namespace
@@ -39,16 +40,17 @@ def written_out(factors: Sequence[Array]) -> Entries:
 def written_out_gradient(factors: Sequence[Array], outer: Entries) -> list[Array]:
     """Gradients of all factors, given that of the end-to-end matrix by its entries: ``W_{L:j+1}^T G W_{j-1:1}^T``.
 
-    By hand rather than by differentiation, for the order of its sums: every entry adds its terms in the order of the
-    inner index on both sides of a product. So a depth-2 start with ``W_2 = W_1^T`` keeps that to the last bit, which
-    keeps its determinant positive; one rounding of difference would grow like ``exp(x^2 / 4)`` and flip the sign.
+    By hand rather than by differentiation, for its rounding: a depth-2 start with ``W_2 = W_1^T`` keeps that to the
+    last bit, which keeps its determinant positive; one rounding of difference would grow like ``exp(x^2 / 4)`` and
+    flip the sign.
     """
     chain = [_entries(w) for w in factors]
     below = _partial_products(chain)
+    add = _adder(len(chain))
     gradients = []
     for j in range(len(chain) - 1, 0, -1):
-        gradients.append(_times(outer, _transpose(below[j - 1])))
-        outer = _times(_transpose(chain[j]), outer)
+        gradients.append(_times(outer, _transpose(below[j - 1]), add))
+        outer = _times(_transpose(chain[j]), outer, add)
     gradients.append(outer)
     xp = namespace(*factors)
     zero = xp.zeros_like(factors[0][..., 0, 0])
@@ -59,9 +61,9 @@ def written_out_gradient(factors: Sequence[Array], outer: Entries) -> list[Array
 
 
 def _partial_products(chain: list[Entries]) -> list[Entries]:
-    products = [chain[0]]
+    products, add = [chain[0]], _adder(len(chain))
     for w in chain[1:]:
-        products.append(_times(w, products[-1]))
+        products.append(_times(w, products[-1], add))
     return products
 
 
@@ -73,12 +75,26 @@ def _transpose(a: Entries) -> Entries:
     return [list(column) for column in zip(*a, strict=True)]
 
 
-def _times(a: Entries, b: Entries) -> Entries:
+def _adder(depth: int) -> Callable[[Array, Array], Array]:
+    return _unfused if depth == 2 else operator.add
+
+
+def _unfused(a: Array, b: Array) -> Array:
+    """``a + b`` with both products rounded first.
+
+    A compiler may fuse either product of ``a b + c d`` into the sum, and not the same one in ``W_1`` as in ``W_2``.
+    Through minimum and maximum it cannot, and the sum is the same in either order.
+    """
+    xp = namespace(a, b)
+    return xp.maximum(a, b) + xp.minimum(a, b)
+
+
+def _times(a: Entries, b: Entries, add: Callable[[Array, Array], Array]) -> Entries:
     def entry(row: list[Array | None], j: int) -> Array | None:
         total: Array | None = None
         for left, right in zip(row, (r[j] for r in b), strict=True):
             if left is not None and right is not None:
-                total = left * right if total is None else total + left * right
+                total = left * right if total is None else add(total, left * right)
         return total
 
     return [[entry(row, j) for j in range(len(b[0]))] for row in a]

@@ -7,6 +7,8 @@ than the rounding of ``W_12 W_21`` its sign is noise.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .._types import Array
 from ._namespace import matrices, namespace
 
@@ -127,7 +129,9 @@ def _qr_chain(chain: list[Array]) -> list[Array]:
 def _sign_log(w: Array) -> tuple[Array, Array]:
     xp = namespace(w)
     if w.shape[-2:] != (2, 2):
-        sign, log_abs = xp.linalg.slogdet(w)
+        # NumPy warns of a NaN, which a diverged lane may well hold.
+        with np.errstate(invalid="ignore"):
+            sign, log_abs = xp.linalg.slogdet(w)
         return sign, log_abs
     # Closed form, scaled so that neither product underflows (depth 2 takes single layers far below 1e-154).
     size = abs(w).max(axis=(-2, -1))

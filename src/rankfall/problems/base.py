@@ -40,7 +40,7 @@ class AbstractProblem(eqx.Module):
         """Prediction minus observation, shape ``(..., observed)``."""
 
     @property
-    def unobserved_indices(self) -> np.ndarray | None:
+    def unobserved_indices(self) -> Array | None:
         """Unobserved entries as ``(n, 2)`` indices, ``None`` where the problem has no such notion."""
         return None
 

@@ -196,9 +196,9 @@ class MatrixCompletion(AbstractProblem):
         return self.values.shape[-1]
 
     @property
-    def unobserved_indices(self) -> np.ndarray:
+    def unobserved_indices(self) -> Array:
         """Unobserved entries as 0-based ``(n, 2)`` indices in row-major order."""
-        return self.unobserved_entries  # type: ignore[return-value]
+        return self.unobserved_entries
 
     def residuals(self, matrix: Array) -> Array:
         """Entry minus observation at the observed entries, shape ``(..., observed)``."""

@@ -1,0 +1,51 @@
+"""One picture for every experiment, drawn from its stored data set alone."""
+
+from collections.abc import Callable
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+from . import determinant_sign, norm_of_regression, norms_and_rank, perturbation, solution_set, unobserved_entry
+
+DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
+    "solution-set": solution_set.draw,
+    "unobserved-entry": unobserved_entry.draw,
+    "norms-and-rank": norms_and_rank.draw,
+    "perturbation": perturbation.draw,
+    "determinant-sign": determinant_sign.draw,
+    "norm-of-regression": norm_of_regression.draw,
+}
+
+
+def draw(name: str, dataset: xr.Dataset) -> Figure:
+    """Draw the picture of an experiment.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment.
+    dataset : xarray.Dataset
+        What the experiment stored.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture, known to no window system.
+
+    Raises
+    ------
+    ValueError
+        If no picture has that name.
+
+    Examples
+    --------
+    >>> from rankfall import plots
+    >>> sorted(plots.DRAWINGS)[:2]
+    ['determinant-sign', 'norm-of-regression']
+    """
+    if name not in DRAWINGS:
+        raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")
+    return DRAWINGS[name](dataset)
+
+
+__all__ = ["DRAWINGS", "draw"]

@@ -1,0 +1,194 @@
+"""Small data sets of the shapes that the experiments store, with plausible numbers and padded lanes."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rankfall import theory
+
+RECORDS = 40
+
+
+def _lanes(rows, end=1e-3):
+    """Data set of lanes; each row is a dict of its coordinates, plus ``curve`` (of the loss) and ``start``."""
+    random = np.random.default_rng(0)
+    loss = np.full((len(rows), RECORDS), np.nan)
+    entry = np.full((len(rows), RECORDS, 1), np.nan)
+    step = np.full((len(rows), RECORDS), -1)
+    for lane, row in enumerate(rows):
+        count = RECORDS - lane % 5
+        stop = end if row["stop_reason"] == "loss" else 20 * end
+        loss[lane, :count] = np.geomspace(row.get("start", 1.0), stop, count)
+        entry[lane, :count, 0] = row["curve"](loss[lane, :count]) * (1 + 0.05 * random.random())
+        step[lane, :count] = np.arange(count) * 50
+    names = [name for name in rows[0] if name not in ("curve", "start")]
+    data = {
+        "loss": (("lane", "record"), loss),
+        "unobserved": (("lane", "record", "entry"), entry),
+        "step": (("lane", "record"), step),
+        "det_sign": (("lane", "record"), np.where(np.isfinite(loss), 1.0, np.nan)),
+    }
+    return xr.Dataset(data, coords={name: ("lane", np.array([row[name] for row in rows])) for name in names})
+
+
+def _grown(loss):
+    return np.hypot(theory.unobserved_lower_bound(loss), 1e-3 / loss**0.5)
+
+
+def unobserved_entry():
+    rows = []
+    for depth in (1, 2, 3, 4):
+        kinds = ["balanced", "gaussian", "identity", "negative determinant"]
+        for kind in kinds:
+            for number, scale in enumerate((1e-5, 1e-6) if kind != "identity" else (1e-3,)):
+                for dtype in ("float64", "float32") if kind == "balanced" and depth > 1 else ("float64",):
+                    for seed in range(1 + (dtype == "float64")):
+                        rows.append({
+                            "depth": depth, "kind": kind, "scale": scale, "dtype": dtype, "seed": seed,
+                            "learning_rate": 6e-3 / (1 + number), "curve": _curve(depth, kind),
+                            "stop_reason": "steps" if kind == "gaussian" and seed else "loss",
+                        })  # fmt: skip
+    return _lanes(rows)
+
+
+def _curve(depth, kind):
+    if depth == 1:
+        return lambda loss: np.full(loss.shape, 1e-5)
+    if kind in ("balanced", "gaussian") and depth == 2:
+        return lambda loss: np.minimum(_grown(loss), 8.0 if kind == "balanced" else 1.0)
+    if kind == "negative determinant":
+        return lambda loss: np.minimum(_grown(loss), 0.5 * 3 ** (depth - 2))
+    return _grown
+
+
+def norms_and_rank():
+    rows = [
+        {"depth": depth, "seed": seed, "kind": "balanced", "stop_reason": "loss", "curve": _grown}
+        for depth in (2, 3, 4) for seed in range(3)
+    ]  # fmt: skip
+    ds = _lanes(rows)
+    loss = ds["loss"].values
+    there = np.isfinite(loss)
+    x = np.where(there, ds["unobserved"].values[..., 0], 0.0)
+    p = np.array([0.5, 1.0, 2.0, np.inf])
+    shrunk = np.clip(loss, 0, 1)
+    values = {
+        "effective_rank": 1 + (theory.solution_effective_rank(x) - 1) * shrunk**0.3,
+        "distance_to_infimal_rank": theory.solution_distance(x) * shrunk**0.3,
+        "rank_suboptimality": theory.solution_rank_suboptimality(x) * shrunk**0.3,
+    }
+    for name, value in values.items():
+        ds[name] = (("lane", "record"), np.where(there, value, np.nan))
+    norms = np.where(there[..., None], theory.solution_schatten_norm(x[..., None], p), np.nan)
+    ds["schatten_norm"] = (("lane", "record", "p"), norms)
+    return ds.assign_coords(p=p)
+
+
+def perturbation():
+    rows = []
+    common = {"depth": 3, "stop_reason": "loss"}
+    for eps in (0.0, 0.01, 0.1, 0.5):
+
+        def curve(loss, eps=eps):
+            return theory.perturbed_unobserved_lower_bound(loss, -2.0, 0.5, eps) + 0.05
+
+        for seed in range(2):
+            rows.append({**common, "panel": "eps", "z": -2.0, "z_prime": 0.5, "eps": eps, "position": "(0, 0)",
+                         "seed": seed, "sign_matches": True, "start": 2.125, "curve": curve})  # fmt: skip
+    for position in ("(0, 0)", "(0, 1)", "(1, 0)", "(1, 1)"):
+        for matches in (True, False):
+            rows.append({**common, "panel": "positions", "z": 1.0, "z_prime": 1.0, "eps": 0.0, "position": position,
+                         "seed": 0, "sign_matches": matches,
+                         "curve": _grown if matches else _curve(2, "negative determinant")})  # fmt: skip
+    return _lanes(rows)
+
+
+def solution_set():
+    half = np.geomspace(1e-3, 100, 100)
+    x = np.concatenate([-half[::-1], [0.0], half])
+    p = np.array([0.2, 0.5, 1.0, 2.0, np.inf])
+    return xr.Dataset(
+        {
+            "norm_value": (("norm", "x"), theory.solution_schatten_norm(x[None], p[:, None])),
+            "effective_rank": ("x", theory.solution_effective_rank(x)),
+            "distance_to_infimal_rank": ("x", theory.solution_distance(x)),
+            "rank_suboptimality": ("x", theory.solution_rank_suboptimality(x)),
+        },
+        coords={"x": x, "norm": [f"S_{one:g}" for one in p]},
+    )
+
+
+def determinant_sign():
+    random = np.random.default_rng(1)
+    kinds = [f"{kind}, depth {depth}" for kind in ("gaussian", "balanced", "orthogonal") for depth in (2, 3, 4)]
+    kinds.append("identity")
+    share = np.append(0.5 + 0.0016 * random.standard_normal(9), 1.0)
+    cells = [(depth, scale, sign) for depth in (2, 3, 4) for scale in (1e-3, 1e-2, 1e-1) for sign in (1, -1)]
+    runs = [cell for cell in cells for _ in range(4)]
+    sign = np.array([run[2] for run in runs])
+    depth = np.array([run[0] for run in runs])
+    grown = np.where(depth == 2, 8.0, 22.4)
+    final = np.where(sign > 0, grown, 0.4 * 4.0 ** (depth - 2)) * (1 + 0.2 * random.random(len(runs)))
+    final[0] = np.nan
+    kept = np.array([[1, 0.75, 0.5, 0, 0, 0], [1, 1, 1, 0.75, 0.25, 0], [1, 1, 1, 1, 0.5, np.nan]])
+    return xr.Dataset(
+        {
+            "probability": ("depth_kind", share),
+            "low": ("depth_kind", np.full(10, 0.4937)),
+            "high": ("depth_kind", np.full(10, 0.5063)),
+            "final_unobserved": ("run", final),
+            "final_loss": ("run", np.full(len(runs), 1e-3)),
+            "start_sign": ("run", sign),
+            "depth": ("run", depth),
+            "scale": ("run", np.array([run[1] for run in runs])),
+            "reached": ("run", random.random(len(runs)) > 0.2),
+            "fraction": ("cell", np.where([c[0] == 4 and c[1] < 1e-2 for c in cells], 0.25, 1.0)),
+            "kept_sign": (("imbalance_depth", "imbalance"), kept),
+        },
+        coords={
+            "depth_kind": kinds,
+            "cell_depth": ("cell", [c[0] for c in cells]),
+            "cell_scale": ("cell", [c[1] for c in cells]),
+            "cell_sign": ("cell", [c[2] for c in cells]),
+            "imbalance_depth": [2, 3, 4],
+            "imbalance": [1e-8, 1e-4, 1e-2, 1e-1, 1.0, 10.0],
+        },
+    )
+
+
+def norm_of_regression():
+    step = np.unique(np.geomspace(1, 20_000, 50).astype(int))
+    step = np.append(0, step)
+    near = np.stack([np.maximum(np.exp(-step / 400), 1e-14), np.maximum(4 * np.exp(-step / 400), 1e-14),
+                     np.exp(-step / 350)])  # fmt: skip
+    far = np.stack([near[0], 5 + near[1], 0.2 + near[2]])
+    norm = np.stack([1 - near[0], 5 + near[1], 0.85 - 0.85 * near[2]])
+    return xr.Dataset(
+        {
+            "distance": (("method", "record"), near),
+            "distance_to_min_l2": (("method", "record"), far),
+            "norm": (("method", "record"), norm),
+        },
+        coords={"method": ["from zero", "from w0", "weight decay"], "step": ("record", step)},
+        attrs={"min_l2_norm": 1.0},
+    )
+
+
+DATASETS = {
+    "unobserved-entry": unobserved_entry,
+    "norms-and-rank": norms_and_rank,
+    "perturbation": perturbation,
+    "solution-set": solution_set,
+    "determinant-sign": determinant_sign,
+    "norm-of-regression": norm_of_regression,
+}
+
+
+@pytest.fixture(params=sorted(DATASETS))
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def dataset(name):
+    return DATASETS[name]()

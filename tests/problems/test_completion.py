@@ -1,0 +1,122 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rankfall as rf
+
+NAN = np.nan
+
+
+def random_problem(shape, observed, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(shape[0] * shape[1], bool)
+    mask[rng.permutation(mask.size)[:observed]] = True
+    mask, full = mask.reshape(shape), rng.normal(size=shape)
+    return rf.MatrixCompletion.from_mask(full, mask, **options), full, mask
+
+
+@pytest.mark.parametrize("shape, observed", [((2, 2), 3), ((3, 5), 7), ((1, 4), 4), ((6, 5), 11)])
+def test_constructors_agree(shape, observed):
+    from_mask, full, mask = random_problem(shape, observed)
+    from_dense = rf.MatrixCompletion.from_dense(np.where(mask, full, NAN))
+    order = np.random.default_rng(1).permutation(observed)
+    indices = np.argwhere(mask)[order]
+    from_coo = rf.MatrixCompletion.from_coo(indices.tolist(), full[mask][order], shape)
+    for problem in (from_mask, from_dense, from_coo):
+        np.testing.assert_array_equal(problem.indices, np.argwhere(mask))
+        np.testing.assert_array_equal(problem.values, full[mask])
+        np.testing.assert_array_equal(problem.unobserved_indices, np.argwhere(~mask))
+        assert problem.shape == shape and problem.observed == observed and problem.truth is None
+    trees = [jax.tree.structure(p) for p in (from_mask, from_dense, from_coo)]
+    assert trees[0] == trees[1] == trees[2]
+
+
+# written out entry by entry, dense with mask, gathered
+FORMS = [((2, 2), 3), ((4, 4), 6), ((5, 4), 9), ((30, 20), 400), ((30, 20), 5), ((101, 1), 2)]
+
+
+@pytest.mark.parametrize("loss", ["half_sse", "mse"])
+@pytest.mark.parametrize("shape, observed", FORMS)
+def test_every_form_of_the_loss_is_the_naive_one(shape, observed, loss):
+    problem, full, mask = random_problem(shape, observed, loss=loss)
+    small, sparse = mask.size <= 16, 50 * observed < mask.size
+    assert (problem.pattern is not None) == small and (problem.mask is None) == (small or sparse)
+    batch = np.random.default_rng(2).normal(size=(3, 2, *shape))
+    residuals = np.array([[(w - full)[mask] for w in row] for row in batch])
+    np.testing.assert_array_equal(problem.residuals(batch), residuals)
+    square = (residuals**2).sum(axis=-1)
+    np.testing.assert_allclose(problem.loss(batch), square / 2 if loss == "half_sse" else square / observed, rtol=1e-13)
+    np.testing.assert_allclose(problem.half_sse(problem.loss(batch)), square / 2, rtol=1e-13)
+    assert problem.loss(full) == 0
+    assert type(problem.loss(batch)) is np.ndarray
+
+
+@pytest.mark.parametrize("shape, observed", [((2, 2), 3), ((5, 4), 9), ((30, 20), 5)])
+def test_loss_and_gradient_compile(shape, observed):
+    problem, full, mask = random_problem(shape, observed, dtype="float32")
+    w = np.random.default_rng(3).normal(size=shape)
+    # the problem itself is a pytree that may be traced
+    value, gradient = jax.jit(lambda p, m: jax.value_and_grad(p.loss)(m))(problem, jnp.asarray(w, jnp.float32))
+    assert value.dtype == gradient.dtype == jnp.float32
+    np.testing.assert_allclose(value, problem.loss(w), rtol=1e-5)
+    np.testing.assert_allclose(gradient, np.where(mask, w - full, 0.0), atol=1e-5)
+
+
+def test_options_are_kept():
+    truth = [[5.0, 1.0], [1.0, 0.0]]
+    problem = rf.MatrixCompletion.from_dense(
+        [[NAN, 1], [1, 0]], loss="mse", dtype=np.float32, truth=truth, infimal_rank=1, infimal_erank=1.0
+    )
+    assert problem.values.dtype == problem.truth.dtype == np.float32
+    assert problem.truth.tolist() == truth and (problem.infimal_rank, problem.infimal_erank) == (1, 1.0)
+    assert problem.required_det_sign is None
+    assert problem.describe() == {
+        "problem": "MatrixCompletion",
+        "shape": [2, 2],
+        "observed": 3,
+        "loss": "mse",
+        "dtype": "float32",
+    }
+    assert rf.MatrixCompletion.from_dense([[1, 2]]).unobserved_indices.shape == (0, 2)
+
+
+from_dense, from_mask, from_coo = (
+    rf.MatrixCompletion.from_dense,
+    rf.MatrixCompletion.from_mask,
+    rf.MatrixCompletion.from_coo,
+)
+ONE = ([[0, 0]], [1.0], (2, 2))
+BAD = {
+    "dense vector": (lambda: from_dense([1.0, 2.0]), "array has shape"),
+    "dense cube": (lambda: from_dense(np.zeros((2, 2, 2))), "array has shape"),
+    "dense infinite": (lambda: from_dense([[NAN, np.inf], [1.0, 0.0]]), r"array holds inf at index \(0, 1\)"),
+    "dense unobserved": (lambda: from_dense([[NAN, NAN]]), "no observed entry"),
+    "mask vector": (lambda: from_mask([1.0], [True]), "array has shape"),
+    "mask shape": (lambda: from_mask(np.eye(2), [[True]]), "mask has shape"),
+    "mask dtype": (lambda: from_mask(np.eye(2), np.ones((2, 2), int)), "mask has dtype int64"),
+    "mask nan": (lambda: from_mask([[1.0, NAN]], [[True, True]]), r"array holds nan at index \(0, 1\)"),
+    "mask empty": (lambda: from_mask(np.eye(2), np.zeros((2, 2), bool)), "no observed entry"),
+    "coo empty": (lambda: from_coo([], [], (2, 2)), "no observed entry"),
+    "coo columns": (lambda: from_coo([[0, 0, 0]], [1.0], (2, 2)), "indices has shape"),
+    "coo floats": (lambda: from_coo([[0.0, 1.0]], [1.0], (2, 2)), "indices has shape .* dtype float64"),
+    "coo outside": (lambda: from_coo([[0, 0], [2, 1]], [1.0, 1.0], (2, 2)), r"indices\[1\] is \(2, 1\)"),
+    "coo negative": (lambda: from_coo([[0, -1]], [1.0], (2, 2)), r"indices\[0\] is \(0, -1\)"),
+    "coo twice": (lambda: from_coo([[0, 1], [1, 0], [0, 1]], [1.0] * 3, (2, 2)), r"indices names entry \(0, 1\)"),
+    "coo values": (lambda: from_coo([[0, 0]], [1.0, 2.0], (2, 2)), "values has shape"),
+    "coo nan": (lambda: from_coo([[0, 0]], [NAN], (2, 2)), "values holds nan"),
+    "shape length": (lambda: from_coo([[0, 0]], [1.0], (2, 2, 2)), "shape is"),
+    "shape zero": (lambda: from_coo([[0, 0]], [1.0], (0, 2)), "shape's number of rows is 0"),
+    "loss": (lambda: from_coo(*ONE, loss="sse"), "loss is 'sse'"),
+    "dtype unknown": (lambda: from_coo(*ONE, dtype="float17"), "dtype is 'float17'"),
+    "dtype integer": (lambda: from_coo(*ONE, dtype=int), "dtype is 'int64'"),
+    "truth shape": (lambda: from_coo(*ONE, truth=np.eye(3)), "truth has shape"),
+    "truth nan": (lambda: from_coo(*ONE, truth=[[1.0, NAN], [0.0, 0.0]]), "truth holds nan"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_refusals_name_the_argument(case):
+    call, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        call()
