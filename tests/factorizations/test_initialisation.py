@@ -3,23 +3,21 @@ import numpy as np
 import pytest
 
 from rankfall import MatrixFactorization
-from rankfall.measures import det_sign, numerical_rank, unbalancedness
+from rankfall.measures import det_sign, numerical_rank, spectral_norm, unbalancedness
 
 KEY = jax.random.key(0)
 MANY = jax.random.split(KEY, 4000)
 FEW = jax.random.split(KEY, 6)
 RANDOM = ["gaussian", "balanced", "orthogonal"]
 
-# shape, depth, widths
+# shape, depth, widths; with 4000 or 6 lanes throughout, as every other number of lanes is compiled anew
 CHAINS = [
     ((2, 2), 1, None),
     ((2, 2), 3, None),
-    ((3, 2), 2, None),
     ((2, 3), 3, [4, 2]),
     ((2, 2), 3, [5, 3]),
     ((3, 3), 2, [1]),
-    ((3, 4), 3, [4, 2]),
-    ((2, 3), 2, [1]),
+    ((3, 2), 2, None),
 ]
 
 
@@ -42,7 +40,7 @@ def test_scale_is_the_deviation_of_an_end_to_end_entry(kind, shape, depth, width
 
 
 def test_factor_std_is_the_deviation_of_a_factor_entry():
-    start = init((3, 2), 3, widths=[2, 4], factor_std=8e-3, scale=None, key=MANY)
+    start = init((2, 3), 3, widths=[4, 2], factor_std=8e-3, scale=None, key=MANY)
     for w in start.factors:
         np.testing.assert_allclose(w.std(), 8e-3, rtol=4 / np.sqrt(2 * w.size))
     # The rule of the published experiments: 1e-6 end to end is 7.94e-3 in a layer at depth 3.
@@ -69,24 +67,30 @@ def test_identity(shape, depth):
 @pytest.mark.parametrize("scale", [1e-6, 1.0])
 @pytest.mark.parametrize("shape, depth, widths", CHAINS)
 def test_balanced_is_exactly_balanced(shape, depth, widths, scale):
-    start = init(shape, depth, kind="balanced", widths=widths, scale=scale, key=FEW)
-    # The largest singular value of a start is a few times its scale.
-    assert (unbalancedness(start.factors) <= 1e-14 * scale ** (2 / depth)).all()
+    start = init(shape, depth, kind="balanced", widths=widths, scale=scale, key=MANY)
+    # Rounding of the layers' squares; of 4000 starts some are several times their scale.
+    size = np.maximum(spectral_norm(start.full()), scale)
+    assert (unbalancedness(start.factors) <= 1e-14 * size ** (2 / depth)).all()
+    assert np.median(unbalancedness(start.factors)) <= 2e-15 * scale ** (2 / depth)
 
 
-@pytest.mark.parametrize("depth", [2, 3])
-def test_orthogonal_layers_are_orthogonal(depth):
-    start = init((3, 3), depth, kind="orthogonal", widths=[5] * (depth - 1), key=FEW)
-    for w in (start.factors[0], np.swapaxes(start.factors[-1], -1, -2)):
-        gram = np.swapaxes(w, -1, -2) @ w
-        np.testing.assert_allclose(gram, gram[:, :1, :1] * np.eye(3), atol=1e-14)
-    square = init((3, 3), depth, kind="orthogonal", key=FEW).full() / 1e-2
-    np.testing.assert_allclose(np.swapaxes(square, -1, -2) @ square, np.tile(3 * np.eye(3), (6, 1, 1)), atol=1e-13)
+def test_orthogonal_layers_are_orthogonal():
+    # A layer is a corner of an orthogonal matrix: its columns are orthonormal where it widens, its rows elsewhere.
+    start = init((2, 2), 3, kind="orthogonal", widths=[5, 3], key=MANY)
+    for w in start.factors:
+        tall = w if w.shape[1] > w.shape[2] else np.swapaxes(w, -1, -2)
+        gram = np.swapaxes(tall, -1, -2) @ tall
+        np.testing.assert_allclose(
+            gram, gram[0, 0, 0] * np.broadcast_to(np.eye(gram.shape[-1]), gram.shape), atol=1e-14
+        )
+    square = init(kind="orthogonal", key=MANY).full() / 1e-2
+    gram = np.swapaxes(square, -1, -2) @ square
+    np.testing.assert_allclose(gram, np.broadcast_to(2 * np.eye(2), gram.shape), atol=1e-13)
 
 
 def test_orthogonal_layers_are_uniform():
-    # Haar measure on O(3): E (tr Q)^2 = 1, and E (tr Q^2) = 1, which a QR without fixed signs gets wrong.
-    q = init((3, 3), 1, kind="orthogonal", scale=1 / np.sqrt(3), key=MANY).full()
+    # Haar measure on O(2): E (tr Q)^2 = 1, and E tr(Q^2) = 1, which a QR without fixed signs gets wrong.
+    q = init((2, 2), 1, kind="orthogonal", scale=1 / np.sqrt(2), key=MANY).full()
     for value in (np.trace(q, axis1=1, axis2=2) ** 2, np.trace(q @ q, axis1=1, axis2=2)):
         assert abs(value.mean() - 1) < 4 * value.std() / np.sqrt(len(value))
     assert abs(np.trace(q, axis1=1, axis2=2).mean()) < 4 / np.sqrt(len(q))
@@ -94,13 +98,13 @@ def test_orthogonal_layers_are_uniform():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("kind", RANDOM)
-@pytest.mark.parametrize("shape, depth, widths", [((2, 2), 1, None), ((2, 2), 3, None), ((3, 3), 3, [5, 4])])
+@pytest.mark.parametrize("shape, depth, widths", [((2, 2), 1, None), ((2, 2), 3, None), ((2, 2), 3, [5, 3])])
 def test_det_sign_is_honoured(kind, shape, depth, widths, dtype):
-    free = init(shape, depth, kind=kind, widths=widths, key=MANY[:200], dtype=dtype)
+    free = init(shape, depth, kind=kind, widths=widths, key=MANY, dtype=dtype)
     drawn = det_sign(free.factors)
-    assert 60 < (drawn == 1).sum() < 140
+    assert abs((drawn == 1).mean() - 0.5) < 4 * 0.5 / np.sqrt(len(drawn))
     for sign in (1, -1):
-        start = init(shape, depth, kind=kind, widths=widths, key=MANY[:200], dtype=dtype, det_sign=sign)
+        start = init(shape, depth, kind=kind, widths=widths, key=MANY, dtype=dtype, det_sign=sign)
         assert (det_sign(start.factors) == sign).all()
         kept = drawn == sign
         for a, b in zip(start.factors, free.factors, strict=True):
@@ -120,7 +124,7 @@ def test_det_sign_of_very_many_lanes(kind):
 @pytest.mark.parametrize("kind", RANDOM)
 @pytest.mark.parametrize("sign", [None, -1])
 def test_a_lane_is_the_single_start_of_its_key(kind, sign):
-    options = {"kind": kind, "det_sign": sign, "widths": [3, 3]}
+    options = {"kind": kind, "det_sign": sign}
     lanes = init(key=FEW, **options)
     for index in (0, 3, 5):
         single = init(key=FEW[index], **options)

@@ -11,9 +11,7 @@ IDENTITY = {"kind": "identity", "alpha": 0.5}
 
 def gaussian(sizes, lanes=(), seed=0):
     rng = np.random.default_rng(seed)
-    return MatrixFactorization(
-        [rng.normal(size=(*lanes, n, m)) for m, n in zip(sizes[:-1], sizes[1:], strict=True)]
-    )
+    return MatrixFactorization([rng.normal(size=(*lanes, n, m)) for m, n in zip(sizes[:-1], sizes[1:], strict=True)])
 
 
 @pytest.mark.parametrize("lanes", [(), (3,)])

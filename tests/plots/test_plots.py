@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 
 from rankfall import experiments, plots
@@ -27,8 +28,8 @@ def test_every_experiment_has_a_drawing():
 
 
 def test_refuses_unknown_names():
-    with pytest.raises(ValueError, match="'no-such' .* solution-set"):
-        plots.draw("no-such", None)
+    with pytest.raises(ValueError, match="'no-such'.*solution-set"):
+        plots.draw("no-such", xr.Dataset())
 
 
 def test_draws(name, dataset, tmp_path):

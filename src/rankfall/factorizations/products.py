@@ -40,9 +40,10 @@ def written_out(factors: Sequence[Array]) -> Entries:
 def written_out_gradient(factors: Sequence[Array], outer: Entries) -> list[Array]:
     """Gradients of all factors, given that of the end-to-end matrix by its entries: ``W_{L:j+1}^T G W_{j-1:1}^T``.
 
-    By hand rather than by differentiation, for its rounding: a depth-2 start with ``W_2 = W_1^T`` keeps that to the
-    last bit, which keeps its determinant positive; one rounding of difference would grow like ``exp(x^2 / 4)`` and
-    flip the sign.
+    By hand rather than by differentiation, for its rounding: at depth 2 a difference between ``W_2`` and ``W_1^T``
+    grows like ``exp(x^2 / 4)`` until the determinant changes sign, so both sides add the same terms in the same order.
+    That postpones the flip (past loss 1e-3 from alpha I); fused multiply-adds of the update still keep the layers from
+    being equal to the last bit for ever.
     """
     chain = [_entries(w) for w in factors]
     below = _partial_products(chain)
@@ -83,10 +84,12 @@ def _unfused(a: Array, b: Array) -> Array:
     """``a + b`` with both products rounded first.
 
     A compiler may fuse either product of ``a b + c d`` into the sum, and not the same one in ``W_1`` as in ``W_2``.
-    Through minimum and maximum it cannot, and the sum is the same in either order.
+    It cannot once the larger product is chosen by comparison (``maximum + minimum`` would be simplified away again),
+    and the sum is then the same in either order.
     """
     xp = namespace(a, b)
-    return xp.maximum(a, b) + xp.minimum(a, b)
+    first = abs(a) >= abs(b)
+    return xp.where(first, a, b) + xp.where(first, b, a)
 
 
 def _times(a: Entries, b: Entries, add: Callable[[Array, Array], Array]) -> Entries:

@@ -7,6 +7,8 @@ and all are exact for tied singular values and for the zero matrix.
 import math
 from typing import Any
 
+import numpy as np
+
 from .._types import Array
 from ._namespace import floating, namespace
 
@@ -46,6 +48,11 @@ def schatten_norm(singular_values: Any, p: float) -> Array:
         return s.sum(axis=-1)
     if p == float("inf"):
         return s.max(axis=-1)
+    if p > 1:
+        unit, top = normalised(s)
+        total = xp.where(top[..., 0] == 0, xp.ones_like(top[..., 0]), (unit**p).sum(axis=-1))
+        with np.errstate(over="ignore"):
+            return top[..., 0] * total ** (1 / p)
     log_norm = log_schatten_norm(s, p)
     limit = math.log(float(xp.finfo(s.dtype).max))
     # Beyond the largest number the honest value is infinity; np.exp would say so with a warning on top.

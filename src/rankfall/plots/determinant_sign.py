@@ -64,7 +64,8 @@ def _outcome(ax: Axes, ds: xr.Dataset) -> None:
     label(ax, "it grows from one sign, and stays finite from the other", "depth", f"final {UNOBSERVED}")
     entries = [key(text, linestyle="none", marker=marker, color=colour) for colour, marker, text in SIGNS.values()]
     entries.append(key("proved lower bound, det > 0", linestyle="none", marker="_", color=BOUND, markersize=9))
-    entries.append(key("loss not reached", linestyle="none", marker="o", markerfacecolor="white"))
+    if not reached.all():
+        entries.append(key("loss not reached", linestyle="none", marker="o", markerfacecolor="white"))
     legend_below(ax, entries, 2)
 
 

@@ -58,8 +58,10 @@ def _interpolate(loss: Array, value: Array, at: Array) -> Array:
     return np.where((at < log[0] - 1e-9) | (at > log[-1] + 1e-9), np.nan, found)
 
 
-def draw_group(ax: Axes, lanes: xr.Dataset, value: Array, colour: str, style: str, width: float = 1.6) -> None:
-    """Draw the median of some lanes over the loss, and, if there are several, a band from least to largest.
+def draw_group(
+    ax: Axes, lanes: xr.Dataset, value: Array, colour: str, style: str, width: float = 1.6, band: bool = True
+) -> None:
+    """Draw the median of some lanes over the loss, and, if wanted and there are several, a band from least to largest.
 
     The median ends where fewer than half of the lanes are left, since it would jump there.
     """
@@ -71,6 +73,6 @@ def draw_group(ax: Axes, lanes: xr.Dataset, value: Array, colour: str, style: st
     enough = np.isfinite(found).sum(axis=0) * 2 >= len(found)
     some = np.isfinite(found).any(axis=0)
     ax.plot(grid[enough], np.nanmedian(found[:, enough], axis=0), color=colour, linestyle=style, linewidth=width)
-    if len(found) > 1:
+    if band and len(found) > 1:
         low, high = np.nanmin(found[:, some], axis=0), np.nanmax(found[:, some], axis=0)
         ax.fill_between(grid[some], low, high, color=colour, alpha=0.15, linewidth=0)

@@ -19,7 +19,7 @@ def draw(ds: xr.Dataset) -> Figure:
         to_least, to_own = (_seen(one[name].values[later]) for name in ("distance_to_min_l2", "distance"))
         distance.plot(steps[later], to_least, color=colour, linewidth=2)
         distance.plot(steps[later], to_own, color=colour, linewidth=1.4, linestyle=":")
-        norm.plot(steps[later], one["norm"].values[later], color=colour, linewidth=2)
+        norm.plot(steps[later], one["norm"].values[later], color=colour, linewidth=max(4.5 - 1.4 * number, 1.2))
     norm.axhline(float(ds.attrs["min_l2_norm"]), color=BOUND, linewidth=1.2, linestyle="--")
     for ax in (distance, norm):
         ax.set_xscale("log")
