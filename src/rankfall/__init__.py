@@ -1,4 +1,4 @@
-"""rankfall: which of the many solutions does gradient-based training pick?"""
+"""rankfall: which of the many solutions does gradient-based training pick."""
 
 from . import measures, problems, theory
 from ._version import __version__

@@ -3,14 +3,31 @@
 import numpy as np
 import pytest
 import xarray as xr
+
 from rankfall.experiments import EXPERIMENTS, load_settings
 
 NEEDS_ENTRY = {
-    "unobserved-entry": ("bound-depth-2", "bound-depth-3", "bound-depth-4", "growth-depth-3", "growth-depth-4",
-                         "depth-1-stays"),
-    "perturbation": ("bound-eps-0", "bound-eps-0.01", "bound-eps-0.05", "bound-eps-0.1", "limit-eps-0.1",
-                     "bound-eps-0.5", "limit-eps-0.5", "position-(0, 0)", "position-(0, 1)", "position-(1, 0)",
-                     "position-(1, 1)"),
+    "unobserved-entry": (
+        "bound-depth-2",
+        "bound-depth-3",
+        "bound-depth-4",
+        "growth-depth-3",
+        "growth-depth-4",
+        "depth-1-stays",
+    ),
+    "perturbation": (
+        "bound-eps-0",
+        "bound-eps-0.01",
+        "bound-eps-0.05",
+        "bound-eps-0.1",
+        "limit-eps-0.1",
+        "bound-eps-0.5",
+        "limit-eps-0.5",
+        "position-(0, 0)",
+        "position-(0, 1)",
+        "position-(1, 0)",
+        "position-(1, 1)",
+    ),
 }
 
 

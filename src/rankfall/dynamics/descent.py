@@ -83,9 +83,11 @@ class OptaxRule(NamedTuple):
     transformation: optax.GradientTransformation
 
     def init(self, model: Any) -> Any:
+        """Start the state of one lane."""
         return self.transformation.init(model)
 
     def step(self, gradient: Any, state: Any, model: Any, step_size: Any) -> tuple[Any, Any]:
+        """Take one step; the step size is the transformation's own affair."""
         del step_size
         updates, state = self.transformation.update(gradient, state, model)
         return jax.tree.map(lambda w, u: w + u.astype(w.dtype), model, updates), state

@@ -1,8 +1,8 @@
 """The one compiled loop: many steps of many lanes, with records taken inside.
 
 A *round* runs every lane to its next event: a step to record, a loss level, the end. Lanes that are there wait for the
-others. Inside a round, *blocks* of steps run with nothing but a running minimum of the loss beside the step itself; only
-a block in which a lane met its level is run again, step by step, with that lane held at the very step. (Holding lanes
+others. Inside a round, *blocks* of steps run with nothing but a running minimum of the loss beside the step; only a
+block in which a lane met its level is run again, step by step, with that lane held at the very step. (Holding lanes
 by a mask at every step would halve the speed.) A *chunk* is a number of rounds; Python is entered once a chunk.
 """
 
@@ -72,7 +72,8 @@ def chunk(
         def take(lanes: Lanes) -> Any:
             after, values = _record(problem, lanes, schedule, probes, axis)
             moved = lanes._replace(
-                level=jnp.where(arrived, after.level, lanes.level), reason=jnp.where(arrived, after.reason, lanes.reason)
+                level=jnp.where(arrived, after.level, lanes.level),
+                reason=jnp.where(arrived, after.reason, lanes.reason),
             )
             return moved, {**values, "recorded": arrived}
 

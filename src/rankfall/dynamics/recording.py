@@ -49,7 +49,7 @@ class Record:
 
     every: int | None = None
     log_steps: int | None = None
-    at_losses: Sequence[float] = ()
+    at_losses: Sequence[float] | np.ndarray = ()
     measures: Sequence[str | Callable[[Any], Any]] = ()
     schatten_p: Sequence[float] = (0.5, 1.0, 2.0, float("inf"))
 

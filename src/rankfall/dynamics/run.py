@@ -78,7 +78,7 @@ def _derived(dataset: xr.Dataset, problem: Any, record: Any) -> xr.Dataset:
     """Measures that follow from the recorded singular values."""
     s = dataset["singular_values"].values.astype(np.float64)
     over = ("lane", "record")
-    valid = np.isfinite(s).all(axis=-1)
+    valid = np.asarray(np.isfinite(s).all(axis=-1))
     safe = np.where(valid[..., None], s, 1.0)
 
     def masked(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import jax
@@ -88,7 +89,9 @@ def train(
     step_sizes = dynamics.step_sizes(laned.lanes or 1)
     with _interrupts() as interrupted:
         monitor = _Monitor(laned.lanes or 1, progress, began, stop, interrupted)
-        parts = [_Batch(problem, laned, dynamics, step_sizes, stop, record, group) for group in _groups(laned.lanes or 1)]
+        parts = [
+            _Batch(problem, laned, dynamics, step_sizes, stop, record, group) for group in _groups(laned.lanes or 1)
+        ]
         if len(parts) == 1:
             parts[0].run(monitor)
         else:
@@ -112,7 +115,9 @@ def train(
 
 
 def _groups(lanes: int) -> list[np.ndarray]:
-    threads = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, lanes // _LANES_A_THREAD))
+    threads = max(
+        1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, lanes // _LANES_A_THREAD)
+    )
     return np.array_split(np.arange(lanes), threads)
 
 
@@ -132,7 +137,9 @@ class _Batch:
         self.problem, self.stop, self.record = problem, stop, record
         self.factors = [np.asarray(w)[group].astype(problem.dtype) for w in start.factors]
         self.step_sizes = step_sizes[group]
-        self.rule = OptaxRule(dynamics.rule) if isinstance(dynamics.rule, optax.GradientTransformation) else dynamics.rule
+        self.rule = (
+            OptaxRule(dynamics.rule) if isinstance(dynamics.rule, optax.GradientTransformation) else dynamics.rule
+        )
         single = MatrixFactorization([w[0] for w in self.factors])
         self.probes = probes(record, problem, single)
         # The lane axis is last for small matrices, where the entries are the loop's scalars, and first for products.
@@ -191,7 +198,7 @@ class _Batch:
         return lanes, schedule
 
     def _round_steps(self, lanes: loop.Lanes) -> int:
-        """Steps that lanes at an event wait for the others: a fixed interval, else a small share of those done."""
+        """Return how long lanes at an event wait for the others: one interval, or a small share of the steps done."""
         if self.record.every is not None and not len(self.record.levels()):
             return self.record.every
         return max(loop.SHORTEST_BLOCK, int(np.asarray(lanes.step).max()) // 200)
@@ -214,7 +221,7 @@ class _Batch:
         along = {"model": self.axis, "rule_state": self.axis}
         return loop.Lanes(
             **{
-                name: jax.tree.map(lambda a, ax=along.get(name, 0): jnp.take(a, keep, axis=ax), value)
+                name: jax.tree.map(partial(jnp.take, indices=keep, axis=along.get(name, 0)), value)
                 for name, value in lanes._asdict().items()
             }
         )
@@ -232,9 +239,7 @@ class _Batch:
         if not len(outside):
             return
         schedule = self._start()[1]
-        _, values = loop.first_record(
-            self.problem, lanes, schedule, rule=self.rule, probes=self.probes, axis=self.axis
-        )
+        _, values = loop.first_record(self.problem, lanes, schedule, rule=self.rule, probes=self.probes, axis=self.axis)
         mask = np.zeros((1, len(self.lane_ids)), bool)
         mask[0, outside] = True
         self._keep(values, mask, expand=True)
@@ -252,7 +257,7 @@ class _Batch:
         return MatrixFactorization(self.factors)
 
     def records(self) -> list[dict[str, np.ndarray]]:
-        """Records of each lane in the order of steps, without repetitions."""
+        """Return the records of each lane in the order of steps, without repetitions."""
         joined = {name: np.concatenate([p[name] for p in self.pieces]) for name in self.pieces[0]}
         lane = joined.pop("_lane")
         result = []
@@ -269,7 +274,8 @@ class _Monitor:
     def __init__(self, lanes: int, progress: bool, began: float, stop: Stop, interrupted: threading.Event) -> None:
         self.lanes, self.began, self.stop, self.interrupted = lanes, began, stop, interrupted
         self.show = progress and sys.stderr.isatty()
-        self.lock, self.last, self.work = threading.Lock(), 0.0, {}
+        self.lock, self.last = threading.Lock(), 0.0
+        self.work: dict[int, np.ndarray] = {}
 
     def report(self, batch: int, lanes: loop.Lanes, pieces: list[dict[str, np.ndarray]], code: np.ndarray) -> int:
         """Note how far a batch is; return the reason to end it now, if there is one."""

@@ -24,7 +24,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def load_settings(name: str, full: bool = False) -> Settings:
-    """Settings of an experiment by name: the reduced form, or the paper's scale."""
+    """Read the settings of an experiment by name: the reduced form, or the paper's scale."""
     return read_settings(EXPERIMENTS[name], full)
 
 

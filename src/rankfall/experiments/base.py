@@ -73,8 +73,10 @@ def run_lanes(
         record=record,
         progress=progress,
     )
-    labels = {name: np.repeat([str(g[2][name]) if isinstance(g[2][name], str) else g[2][name] for g in groups], counts)
-              for name in groups[0][2]}
+    labels = {
+        name: np.repeat([str(g[2][name]) if isinstance(g[2][name], str) else g[2][name] for g in groups], counts)
+        for name in groups[0][2]
+    }
     labels["seed"] = np.concatenate([np.arange(count) for count in counts])
     labels["learning_rate"] = step_sizes
     labels["stop_reason"] = not_interrupted(run)
@@ -92,7 +94,13 @@ def not_interrupted(run: Run) -> np.ndarray:
 def join(parts: list[xr.Dataset]) -> xr.Dataset:
     """Put lanes of several batches side by side, padded to the longest record."""
     joined = xr.concat(
-        parts, dim="lane", join="outer", data_vars="all", coords="different", compat="equals", combine_attrs="drop",
+        parts,
+        dim="lane",
+        join="outer",
+        data_vars="all",
+        coords="different",
+        compat="equals",
+        combine_attrs="drop",
         fill_value={"step": -1},
     )
     joined.attrs = {k: v for k, v in parts[0].attrs.items() if k in ("problem", "loss", "jax_version", "device")}

@@ -34,7 +34,7 @@ def compute(settings: NormOfRegression, progress: bool) -> xr.Dataset:
         y = np.asarray(jax.random.normal(keys[1], (settings.observations,), dtype="float64"))
         w0 = np.asarray(jax.random.normal(keys[2], (settings.features,), dtype="float64"))
     problem = LinearRegression(x, y)
-    size = 1.0 / np.linalg.norm(x, 2) ** 2
+    size = float(1.0 / np.linalg.norm(x, 2) ** 2)
     decay = optax.chain(optax.add_decayed_weights(settings.weight_decay), optax.sgd(size))
     stop, record = Stop(steps=settings.steps), Record(log_steps=settings.records, measures=["end_to_end"])
     methods = {
@@ -43,9 +43,16 @@ def compute(settings: NormOfRegression, progress: bool) -> xr.Dataset:
         "weight decay": (np.zeros_like(w0), GradientDescent(decay), theory.ridge_solution(x, y, settings.weight_decay)),
     }
     least = np.asarray(theory.min_l2_interpolator(x, y))
-    values: dict[str, list[np.ndarray]] = {"distance": [], "distance_to_min_l2": [], "norm": [], "closed_form_error": []}
+    values: dict[str, list[np.ndarray]] = {
+        "distance": [],
+        "distance_to_min_l2": [],
+        "norm": [],
+        "closed_form_error": [],
+    }
     for start, dynamics, limit in methods.values():
-        run = train(problem, MatrixFactorization([start[:, None]]), dynamics, stop=stop, record=record, progress=progress)
+        run = train(
+            problem, MatrixFactorization([start[:, None]]), dynamics, stop=stop, record=record, progress=progress
+        )
         not_interrupted(run)
         w = run.trajectory["end_to_end"].values[0, :, :, 0]
         steps = run.trajectory["step"].values[0]
@@ -68,21 +75,51 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
     least = float(end["distance_to_min_l2"].sel({"method": "from zero"}))
     w0, decay = (float(end["distance_to_min_l2"].sel({"method": m})) for m in ("from w0", "weight decay"))
     found = [
-        at_most("min-l2-from-zero", "From zero, gradient descent ends at the interpolator of least l2 norm (distance).",
-                SOURCE, least, 0.0, 1e-9, {"what": "distance from w0", "measured": w0, "fails": w0 > 1e-9}, absolute=True),
-        at_most("limit-from-w0", "From w0 it ends at the interpolator nearest to w0 (distance to the closed form).",
-                SOURCE, float(end["distance"].sel({"method": "from w0"})), 0.0, 1e-9,
-                {"what": "distance to the one of least norm", "measured": w0, "fails": w0 > 1e-9}, absolute=True),
-        at_most("weight-decay", "With weight decay it ends at the ridge solution, a different point.", SOURCE,
-                float(end["distance"].sel({"method": "weight decay"})), 0.0, 1e-9,
-                {"what": "its distance to the interpolator of least norm", "measured": decay, "fails": decay > 1e-9},
-                absolute=True),
+        at_most(
+            "min-l2-from-zero",
+            "From zero, gradient descent ends at the interpolator of least l2 norm (distance).",
+            SOURCE,
+            least,
+            0.0,
+            1e-9,
+            {"what": "distance from w0", "measured": w0, "fails": w0 > 1e-9},
+            absolute=True,
+        ),
+        at_most(
+            "limit-from-w0",
+            "From w0 it ends at the interpolator nearest to w0 (distance to the closed form).",
+            SOURCE,
+            float(end["distance"].sel({"method": "from w0"})),
+            0.0,
+            1e-9,
+            {"what": "distance to the one of least norm", "measured": w0, "fails": w0 > 1e-9},
+            absolute=True,
+        ),
+        at_most(
+            "weight-decay",
+            "With weight decay it ends at the ridge solution, a different point.",
+            SOURCE,
+            float(end["distance"].sel({"method": "weight decay"})),
+            0.0,
+            1e-9,
+            {"what": "its distance to the interpolator of least norm", "measured": decay, "fails": decay > 1e-9},
+            absolute=True,
+        ),
     ]
     worst = float(dataset["closed_form_error"].sel({"method": ["from zero", "from w0"]}).max())
     other = float(dataset["closed_form_error"].sel({"method": "weight decay"}).max())
-    found.append(at_most("iterates", "Every recorded iterate equals the closed form (largest distance).", SOURCE, worst,
-                         0.0, 1e-10, {"what": "the same with weight decay", "measured": other, "fails": other > 1e-10},
-                         absolute=True))
+    found.append(
+        at_most(
+            "iterates",
+            "Every recorded iterate equals the closed form (largest distance).",
+            SOURCE,
+            worst,
+            0.0,
+            1e-10,
+            {"what": "the same with weight decay", "measured": other, "fails": other > 1e-10},
+            absolute=True,
+        )
+    )
     return found
 
 

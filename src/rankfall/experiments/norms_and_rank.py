@@ -56,30 +56,64 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
     for p in dataset["p"].values:
         ratio = dataset["schatten_norm"].sel(p=p).values[where] / np.asarray(theory.unobserved_lower_bound(at))
         control = float(measures.schatten_norm(least, float(p))) / bound_end
-        found.append(at_least(
-            f"schatten-{p:g}", f"The Schatten-{p:g} (quasi-)norm is at least B(loss) at every recorded point.", SOURCE,
-            float(ratio.min()), 1.0, 1e-9,
-            {"what": "the ratio at the solution of least norm, * = 0", "measured": control, "fails": control < 1 - 1e-9}))
+        found.append(
+            at_least(
+                f"schatten-{p:g}",
+                f"The Schatten-{p:g} (quasi-)norm is at least B(loss) at every recorded point.",
+                SOURCE,
+                float(ratio.min()),
+                1.0,
+                1e-9,
+                {
+                    "what": "the ratio at the solution of least norm, * = 0",
+                    "measured": control,
+                    "fails": control < 1 - 1e-9,
+                },
+            )
+        )
     frobenius = dataset["schatten_norm"].sel(p=2.0).values[where]
     paper = np.asarray(theory.theorem1_norm_bound(at, norm_e11=1.0, max_norm_eij=1.0))
     gap = float((frobenius - paper).min())
     control = float(np.sqrt(2.0) - theory.theorem1_norm_bound(1e-6, norm_e11=1.0, max_norm_eij=1.0))
-    found.append(at_least(
-        "theorem-1a", "Frobenius norm minus the theorem's a/sqrt(loss) - b, smallest over all points.", SOURCE, gap, 0.0,
-        0.0, {"what": "the same at * = 0 and loss 1e-6", "measured": control, "fails": control < 0}))
+    found.append(
+        at_least(
+            "theorem-1a",
+            "Frobenius norm minus the theorem's a/sqrt(loss) - b, smallest over all points.",
+            SOURCE,
+            gap,
+            0.0,
+            0.0,
+            {"what": "the same at * = 0 and loss 1e-6", "measured": control, "fails": control < 0},
+        )
+    )
     upper = [
         ("erank-sharp", "effective rank", "effective_rank", theory.effective_rank_bound, 2.0, 0.0),
         ("theorem-1b", "effective rank", "effective_rank", theory.theorem1_effective_rank_bound, 2.0, 0.0),
-        ("distance-sharp", "distance from rank 1", "distance_to_infimal_rank", theory.smallest_singular_value_bound, 1.0, 0),
+        (
+            "distance-sharp",
+            "distance from rank 1",
+            "distance_to_infimal_rank",
+            theory.smallest_singular_value_bound,
+            1.0,
+            0,
+        ),
         ("theorem-1c", "distance from rank 1", "distance_to_infimal_rank", theory.theorem1_distance_bound, 1.0, 0.0),
         ("suboptimality", "rank suboptimality", "rank_suboptimality", theory.rank_suboptimality_bound, 1.0, 0.0),
     ]
     for name, words, variable, bound, at_zero, _ in upper:
         worst = float((dataset[variable].values[where] / np.asarray(bound(at))).max())
         control = at_zero / float(bound(min(end, 1e-3)))
-        found.append(at_most(
-            name, f"The {words} over its bound ({bound.__name__}), largest over all points.", SOURCE, worst, 1.0, 1e-9,
-            {"what": "the same at * = 0", "measured": control, "fails": control > 1 + 1e-9}))
+        found.append(
+            at_most(
+                name,
+                f"The {words} over its bound ({bound.__name__}), largest over all points.",
+                SOURCE,
+                worst,
+                1.0,
+                1e-9,
+                {"what": "the same at * = 0", "measured": control, "fails": control > 1 + 1e-9},
+            )
+        )
     return found
 
 

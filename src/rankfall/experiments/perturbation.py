@@ -46,8 +46,13 @@ def _run(settings, label, position, loss, matches, progress):  # type: ignore[no
     groups = [
         (
             signed_starts(
-                (2, 2), settings.depth, kind="balanced", scale=settings.scale, seed=settings.seed,
-                seeds=settings.seeds, det_sign=match * problem.required_det_sign,
+                (2, 2),
+                settings.depth,
+                kind="balanced",
+                scale=settings.scale,
+                seed=settings.seed,
+                seeds=settings.seeds,
+                det_sign=match * problem.required_det_sign,
             ),
             settings.rate,
             {**label, "depth": settings.depth, "sign_matches": match > 0},
@@ -68,26 +73,49 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
         lanes = by_eps.sel(lane=by_eps["eps"] == eps)
         z, z_prime = float(lanes["z"][0]), float(lanes["z_prime"][0])
         control = _control_ratio(z, z_prime, float(eps), float(np.nanmin(lanes["loss"])))
-        found.append(at_least(
-            f"bound-eps-{eps:g}", f"eps = {eps:g}: |unobserved entry| over its proved bound, smallest over all points.",
-            SOURCE, _worst(lanes, z, z_prime, float(eps)), 1.0, 1e-9,
-            {"what": "the same for the solution with 0 in that place", "measured": control, "fails": control < 1}))
+        found.append(
+            at_least(
+                f"bound-eps-{eps:g}",
+                f"eps = {eps:g}: |unobserved entry| over its proved bound, smallest over all points.",
+                SOURCE,
+                _worst(lanes, z, z_prime, float(eps)),
+                1.0,
+                1e-9,
+                {"what": "the same for the solution with 0 in that place", "measured": control, "fails": control < 1},
+            )
+        )
         if eps >= 0.1:
             limit = float(theory.perturbed_limit(z, z_prime, float(eps)))
             worst = float(np.abs(last(lanes, "unobserved")[:, 0] / limit - 1).max())
-            found.append(at_most(
-                f"limit-eps-{eps:g}", f"eps = {eps:g}: relative distance of the unobserved entry from z z'/eps = "
-                f"{limit:g} at the end.", SOURCE, worst, 0.0, 0.05,
-                {"what": "the same for the solution with 0 in that place", "measured": 1.0, "fails": True}, absolute=True))
+            found.append(
+                at_most(
+                    f"limit-eps-{eps:g}",
+                    f"eps = {eps:g}: relative distance of the unobserved entry from z z'/eps = {limit:g} at the end.",
+                    SOURCE,
+                    worst,
+                    0.0,
+                    0.05,
+                    {"what": "the same for the solution with 0 in that place", "measured": 1.0, "fails": True},
+                    absolute=True,
+                )
+            )
     by_position = dataset.sel(lane=dataset["panel"] == "positions")
     for position in map(str, POSITIONS):
         here = by_position.sel(lane=by_position["position"] == position)
         right = _worst(here.sel(lane=here["sign_matches"]), 1.0, 1.0, 0.0)
         wrong = _worst(here.sel(lane=~here["sign_matches"]), 1.0, 1.0, 0.0)
-        found.append(at_least(
-            f"position-{position}", f"Unobserved entry at {position}, start with the sign the rule asks for: entry over "
-            "bound, smallest over all points.", SOURCE, right, 1.0, 1e-9,
-            {"what": "starts with the other sign", "measured": wrong, "fails": wrong < 1 - 1e-9}))
+        found.append(
+            at_least(
+                f"position-{position}",
+                f"Unobserved entry at {position}, start with the sign the rule asks for: entry over "
+                "bound, smallest over all points.",
+                SOURCE,
+                right,
+                1.0,
+                1e-9,
+                {"what": "starts with the other sign", "measured": wrong, "fails": wrong < 1 - 1e-9},
+            )
+        )
     return found
 
 

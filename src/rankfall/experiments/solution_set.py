@@ -40,8 +40,7 @@ def compute(settings: SolutionSet, progress: bool) -> xr.Dataset:
             "distance_to_infimal_rank": ("x", measures.distance_to_rank(w, 1)),
             "rank_suboptimality": ("x", measures.rank_suboptimality(w, infimal_rank=1, infimal_erank=1.0)),
             "numerical_rank": ("x", measures.numerical_rank(w, rtol=1e-12)),
-            "perturbed_suboptimality": (
-                "x", measures.rank_suboptimality(perturbed, infimal_rank=1, infimal_erank=1.0)),
+            "perturbed_suboptimality": ("x", measures.rank_suboptimality(perturbed, infimal_rank=1, infimal_erank=1.0)),
             "perturbed_rank": ("x", measures.numerical_rank(perturbed, rtol=1e-3)),
         },
         coords={"x": x, "norm": names},
@@ -58,32 +57,82 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
         if name.startswith("max"):
             continue
         where = float(abs(x[dataset["norm_value"].sel(norm=name).values.argmin()]))
-        found.append(at_most(
-            f"minimiser-{name}", f"Among the solutions, {name} is least at |*| =", SOURCE, where, 0.0, 1e-9,
-            {"what": "minimiser of ||W [[1,0],[1,1]]||_F, a norm that is least elsewhere", "measured": skewed,
-             "fails": skewed > 1e-9}, absolute=True))
+        found.append(
+            at_most(
+                f"minimiser-{name}",
+                f"Among the solutions, {name} is least at |*| =",
+                SOURCE,
+                where,
+                0.0,
+                1e-9,
+                {
+                    "what": "minimiser of ||W [[1,0],[1,1]]||_F, a norm that is least elsewhere",
+                    "measured": skewed,
+                    "fails": skewed > 1e-9,
+                },
+                absolute=True,
+            )
+        )
     subopt = dataset["rank_suboptimality"].values
     perturbed = dataset["perturbed_suboptimality"].values
-    found.append(close_to(
-        "suboptimality-at-zero", "The rank suboptimality is 1, its largest value, at * = 0.", SOURCE,
-        float(subopt[at_zero]) if subopt.argmax() == at_zero else float("nan"), 1.0, 1e-12,
-        {"what": "the same for [[*, 1], [1, 0.5]], largest elsewhere", "measured": float(perturbed[at_zero]),
-         "fails": bool(abs(perturbed[at_zero] - perturbed.max()) > 1e-12)}))
+    found.append(
+        close_to(
+            "suboptimality-at-zero",
+            "The rank suboptimality is 1, its largest value, at * = 0.",
+            SOURCE,
+            float(subopt[at_zero]) if subopt.argmax() == at_zero else float("nan"),
+            1.0,
+            1e-12,
+            {
+                "what": "the same for [[*, 1], [1, 0.5]], largest elsewhere",
+                "measured": float(perturbed[at_zero]),
+                "fails": bool(abs(perturbed[at_zero] - perturbed.max()) > 1e-12),
+            },
+        )
+    )
     falling = float(np.diff(subopt[at_zero:]).max())
     risen = float(np.diff(perturbed[at_zero:]).max())
-    found.append(at_most(
-        "suboptimality-falls", "The rank suboptimality falls strictly as |*| grows (largest increment).", SOURCE, falling,
-        0.0, 0.0, {"what": "the same for [[*, 1], [1, 0.5]], whose rank is least at * = 2", "measured": risen,
-                   "fails": risen > 0}, absolute=True))
+    found.append(
+        at_most(
+            "suboptimality-falls",
+            "The rank suboptimality falls strictly as |*| grows (largest increment).",
+            SOURCE,
+            falling,
+            0.0,
+            0.0,
+            {
+                "what": "the same for [[*, 1], [1, 0.5]], whose rank is least at * = 2",
+                "measured": risen,
+                "fails": risen > 0,
+            },
+            absolute=True,
+        )
+    )
     end = float(subopt[-1])
-    found.append(at_most(
-        "suboptimality-vanishes", f"At * = {x[-1]:g} the rank suboptimality is near 0.", SOURCE, end, 0.0, 2.0 / x[-1],
-        {"what": "at * = 0", "measured": float(subopt[at_zero]), "fails": bool(subopt[at_zero] > 2.0 / x[-1])},
-        absolute=True))
+    found.append(
+        at_most(
+            "suboptimality-vanishes",
+            f"At * = {x[-1]:g} the rank suboptimality is near 0.",
+            SOURCE,
+            end,
+            0.0,
+            2.0 / x[-1],
+            {"what": "at * = 0", "measured": float(subopt[at_zero]), "fails": bool(subopt[at_zero] > 2.0 / x[-1])},
+            absolute=True,
+        )
+    )
     rank, other = int(dataset["numerical_rank"].min()), int(dataset["perturbed_rank"].min())
-    found.append(at_least(
-        "rank-two", "Every solution has rank 2 (least rank over the grid).", SOURCE, rank, 2, 0.0,
-        {"what": "least rank over the solutions of [[*, 1], [1, 0.5]]", "measured": other, "fails": other < 2}))
+    found.append(
+        at_least(
+            "rank-two",
+            "Every solution has rank 2 (least rank over the grid).",
+            SOURCE,
+            rank,
+            2,
+            0.0,
+            {"what": "least rank over the solutions of [[*, 1], [1, 0.5]]", "measured": other, "fails": other < 2},
+        )
+    )
     return found
 
 

@@ -34,6 +34,7 @@ def draw(
     dtype: Any = "float64",
 ) -> Factors:
     """Draw the factors; see ``MatrixFactorization.init`` for the meaning of every argument."""
+    shape = (shape[0], shape[1])
     _checks.positive_integer("depth", depth)
     _checks.one_of("kind", kind, KINDS)
     dtype = _checks.precision("dtype", dtype)
@@ -77,7 +78,9 @@ def _check_det_sign(det_sign: int | None, kind: str, sizes: list[int]) -> None:
         return
     _checks.one_of("det_sign", det_sign, (1, -1, None))
     if sizes[0] != sizes[-1]:
-        raise ValueError(f"det_sign is {det_sign}, but a product of shape ({sizes[-1]}, {sizes[0]}) has no determinant.")
+        raise ValueError(
+            f"det_sign is {det_sign}, but a product of shape ({sizes[-1]}, {sizes[0]}) has no determinant."
+        )
     if min(sizes) < sizes[0]:
         raise ValueError(f"det_sign is {det_sign}, but a hidden width of {min(sizes)} makes the determinant zero.")
     if kind == "identity" and det_sign == -1:

@@ -71,7 +71,8 @@ class MatrixFactorization(eqx.Module):
         Returns
         -------
         MatrixFactorization
-            Factors as NumPy arrays, with a leading lane axis if ``key``, ``scale``, ``factor_std`` or ``alpha`` has one.
+            Factors as NumPy arrays, with a leading lane axis if ``key``, ``scale``, ``factor_std`` or ``alpha`` has
+            one.
 
         Raises
         ------
@@ -90,7 +91,7 @@ class MatrixFactorization(eqx.Module):
         >>> bool(rf.measures.unbalancedness(start.factors) < 1e-18)
         True
         """
-        return cls(initialisation.draw(tuple(shape), depth, key=key, **options))
+        return cls(initialisation.draw(shape, depth, key=key, **options))
 
     @classmethod
     def stack(cls, starts: "Sequence[MatrixFactorization]") -> "MatrixFactorization":

@@ -81,7 +81,7 @@ def _adder(depth: int) -> Callable[[Array, Array], Array]:
 
 
 def _unfused(a: Array, b: Array) -> Array:
-    """``a + b`` with both products rounded first.
+    """Return ``a + b`` with both products rounded first.
 
     A compiler may fuse either product of ``a b + c d`` into the sum, and not the same one in ``W_1`` as in ``W_2``.
     It cannot once the larger product is chosen by comparison (``maximum + minimum`` would be simplified away again),

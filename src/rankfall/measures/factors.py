@@ -47,7 +47,9 @@ def signed_log_det(factors: Sequence[Any]) -> tuple[Array, Array]:
     chain = [matrices(f"factors[{j}]", w) for j, w in enumerate(factors)]
     rows, columns = chain[-1].shape[-2], chain[0].shape[-1]
     if rows != columns:
-        raise ValueError(f"factors multiply out to shape ({rows}, {columns}), but a determinant needs a square product.")
+        raise ValueError(
+            f"factors multiply out to shape ({rows}, {columns}), but a determinant needs a square product."
+        )
     xp = namespace(*chain)
     batch = chain[0].shape[:-2]
     if min(w.shape[-2] for w in chain) < rows:

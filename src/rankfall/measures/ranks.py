@@ -43,7 +43,7 @@ def effective_rank(matrix: Any) -> Array:
 
 
 def numerical_rank(matrix: Any, rtol: float | None = None) -> Array:
-    """Number of singular values above ``rtol`` times the largest.
+    """Count the singular values above ``rtol`` times the largest.
 
     Parameters
     ----------

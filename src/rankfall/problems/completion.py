@@ -47,10 +47,10 @@ class MatrixCompletion(AbstractProblem):
     shape: tuple[int, int] = eqx.field(static=True)
     loss_kind: str = eqx.field(static=True)
     dtype: str = eqx.field(static=True)
-    pattern: tuple[tuple[int, int], ...] | None = eqx.field(static=True, default=None)
-    infimal_rank: int | None = eqx.field(static=True, default=None)
-    infimal_erank: float | None = eqx.field(static=True, default=None)
-    required_det_sign: int | None = eqx.field(static=True, default=None)
+    pattern: tuple[tuple[int, int], ...] | None = eqx.field(static=True)
+    infimal_rank: int | None = eqx.field(static=True)
+    infimal_erank: float | None = eqx.field(static=True)
+    required_det_sign: int | None = eqx.field(static=True)
 
     @classmethod
     def from_dense(cls, array: Any, **options: Any) -> "MatrixCompletion":
@@ -230,7 +230,7 @@ def _pattern(indices: np.ndarray, shape: tuple[int, int]) -> tuple[tuple[int, in
 
 
 def _dense_form(indices: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray | None]:
-    """Mask and zero-filled target where that is the faster form of the loss, ``None`` for few entries of a large one."""
+    """Mask and zero-filled target where that is the faster form of the loss, else ``None``."""
     entries = shape[0] * shape[1]
     # A scattered gradient costs some fifty times a dense element, and the dense form three arrays of the full size.
     if entries <= _WRITTEN_OUT or 50 * len(indices) < entries or entries > 2**24:
@@ -275,5 +275,7 @@ def _indices(indices: Any, shape: tuple[int, int]) -> np.ndarray:
     _, first_seen, counts = np.unique(flat, return_index=True, return_counts=True)
     if (counts > 1).any():
         twice = where[first_seen[np.argmax(counts > 1)]]
-        raise ValueError(f"indices names entry {tuple(int(i) for i in twice)} more than once; average duplicates first.")
+        raise ValueError(
+            f"indices names entry {tuple(int(i) for i in twice)} more than once; average duplicates first."
+        )
     return where.astype(np.int64)

@@ -63,7 +63,7 @@ class MatrixSensing(AbstractProblem):
         stack = np.asarray(measurements, dtype=self.dtype)
         if stack.ndim != 3 or 0 in stack.shape:
             raise ValueError(
-                f"measurements has shape {stack.shape}, but must be (observed, rows, columns) with at least one of each."
+                f"measurements has shape {stack.shape}, but must be (observed, rows, columns), one or more each."
             )
         data = np.asarray(values, dtype=self.dtype)
         _checks.same_shape("values", data.shape, (len(stack),), "one value for each measurement")
