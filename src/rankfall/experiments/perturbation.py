@@ -83,7 +83,7 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
                 _worst(lanes, z, z_prime, float(eps)),
                 1.0,
                 1e-9,
-                {
+                {"what": "largest entry of a start over the end's bound", "measured": control, "fails": control < 1},
                     "what": "largest entry at a start over the bound at the end",
                     "measured": control,
                     "fails": control < 1,
