@@ -1,5 +1,7 @@
 """Robustness: other observed values, and the unobserved entry in the other positions."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -42,7 +44,14 @@ def compute(settings: Perturbation, progress: bool) -> xr.Dataset:
     return join(parts)
 
 
-def _run(settings, label, position, loss, matches, progress):  # type: ignore[no-untyped-def]
+def _run(
+    settings: Perturbation,
+    label: dict[str, Any],
+    position: tuple[int, int],
+    loss: float,
+    matches: tuple[int, ...],
+    progress: bool,
+) -> xr.Dataset:
     problem = two_by_two(label["z"], label["z_prime"], label["eps"], position=position)
     groups = [
         (
@@ -53,7 +62,7 @@ def _run(settings, label, position, loss, matches, progress):  # type: ignore[no
                 scale=settings.scale,
                 seed=settings.seed,
                 seeds=settings.seeds,
-                det_sign=match * problem.required_det_sign,
+                det_sign=match * (problem.required_det_sign or 1),
             ),
             settings.rate,
             {**label, "depth": settings.depth, "sign_matches": match > 0},
