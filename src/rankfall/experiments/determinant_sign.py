@@ -195,7 +195,8 @@ EXPERIMENT = Experiment(
         "The theorem asks for a positive determinant at the start. Random starts have one with probability one half. "
         "Balanced gradient flow keeps the sign for ever, so the other half ends at a finite unobserved entry instead. "
         "Which starts reach the loss at all, and how unbalanced may a small start be before it loses its sign? What is "
-        "run here is descent, with finite steps in floating point, not the flow of the theorem: at depth 2 even the most "
+        "run here is descent, with finite steps in floating point, not the flow of the theorem: at "
+        "depth 2 even the most "
         "nearly balanced of these starts lose their sign on the way, which is why they end below the bound, and no "
         "claim is made about them."
     ),
