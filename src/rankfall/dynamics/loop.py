@@ -1,9 +1,8 @@
 """The one compiled loop: many steps of many lanes, with records taken inside.
 
-A *round* runs every lane to its next event: a step to record, a loss level, the end. Lanes that are there wait for the
-others. Inside a round, *blocks* of steps run with nothing but a running minimum of the loss beside the step; only a
-block in which a lane met its level is run again, step by step, with that lane held at the very step. (Holding lanes
-by a mask at every step would halve the speed.) A *chunk* is a number of rounds; Python is entered once a chunk.
+A *round* runs every lane to its next event: a step to record, a loss level, the end. A lane that is there is held, its
+numbers unchanged to the last bit, until the round is over and its record taken. A *chunk* is a number of rounds; Python
+is entered once a chunk.
 """
 
 from functools import partial
@@ -15,12 +14,16 @@ from jax import lax
 
 from .stopping import DIVERGED, LOSS, RUNNING, STEPS
 
-# Steps between two looks at the loss levels: long enough to make the look free, short enough to be run twice. It grows
-# with the steps done, since losses fall by powers of time and levels are met ever more seldom.
-SHORTEST_BLOCK, LONGEST_BLOCK, BLOCK_SHARE = 128, 8192, 5000
-# Rounds a chunk can record; how many it does run is chosen while training.
-ROUNDS = 256
-_FAR = 2**62
+# Rounds a chunk can record, fewer where a record is large; how many it does run is chosen while training.
+_ROUNDS, _FEWEST_ROUNDS, _RECORDED_LANES = 256, 32, 2**15
+FAR = 2**62
+# A held lane has met its level in the loop's arithmetic, which the record's need not repeat to the last digit.
+_SAME_LOSS = 1 + 1e-3
+
+
+def most_rounds(lanes: int) -> int:
+    """Return how many rounds a chunk of so many lanes can record."""
+    return min(_ROUNDS, max(_FEWEST_ROUNDS, _RECORDED_LANES // lanes))
 
 
 class Lanes(NamedTuple):
@@ -28,37 +31,45 @@ class Lanes(NamedTuple):
 
     model: Any
     rule_state: Any
-    step_size: jax.Array
-    step: jax.Array
-    level: jax.Array
-    reason: jax.Array
+    step_size: Any
+    step: Any
+    level: Any
+    reason: Any
 
 
 class Schedule(NamedTuple):
     """When lanes have events; all arrays, so that another schedule compiles nothing."""
 
-    every: jax.Array
-    steps: jax.Array
-    levels: jax.Array
-    last_step: jax.Array
-    last_loss: jax.Array
+    every: Any
+    steps: Any
+    levels: Any
+    last_step: Any
+    last_loss: Any
 
 
-@partial(jax.jit, static_argnames=("rule", "probes", "axis"))
-def first_record(problem: Any, lanes: Lanes, schedule: Schedule, *, rule: Any, probes: Any, axis: int) -> Any:
-    """Record the start; lanes that are already at the end are marked so."""
-    del rule
-    return _record(problem, lanes, schedule, probes, axis)
+class Form(NamedTuple):
+    """What is compiled: hashable, and equal for runs that share their code.
+
+    ``axis`` is where the lanes are in the model's arrays; ``one_function`` asks for all steps of a round to be
+    compiled into a single native function (see `_in_one_function`).
+    """
+
+    rule: Any
+    probes: Any
+    axis: int
+    one_function: bool
 
 
-@partial(jax.jit, static_argnames=("rule", "probes", "axis"))
+@partial(jax.jit, static_argnames="form")
 def chunk(
-    problem: Any, lanes: Lanes, schedule: Schedule, rounds: Any, round_steps: Any, *, rule: Any, probes: Any, axis: int
+    problem: Any, lanes: Lanes, schedule: Schedule, record_now: Any, rounds: Any, round_steps: Any, *, form: Form
 ) -> Any:
     """Run up to ``rounds`` rounds of up to ``round_steps`` steps.
 
-    Returns the lanes, the number of rounds run, and the records: arrays ``(ROUNDS, lane, ...)`` whose entries count
-    where ``records["recorded"]`` is true.
+    With ``record_now`` the first round takes no step and records every lane that is running.
+
+    Returns the lanes, the number of rounds run, and the records: arrays ``(most_rounds, lane, ...)`` whose entries
+    count where ``records["recorded"]`` is true.
     """
 
     def more(carry: Any) -> Any:
@@ -67,10 +78,12 @@ def chunk(
 
     def one_round(carry: Any) -> Any:
         i, lanes, buffer = carry
-        lanes, arrived = _round(problem, lanes, schedule, round_steps, rule, axis)
+        at_once = record_now & (i == 0)
+        lanes, arrived, held = _round(problem, lanes, schedule, jnp.where(at_once, 0, round_steps), form)
+        arrived = jnp.where(at_once, lanes.reason == RUNNING, arrived)
 
         def take(lanes: Lanes) -> Any:
-            after, values = _record(problem, lanes, schedule, probes, axis)
+            after, values = _record(problem, lanes, schedule, held, form)
             moved = lanes._replace(
                 level=jnp.where(arrived, after.level, lanes.level),
                 reason=jnp.where(arrived, after.reason, lanes.reason),
@@ -83,98 +96,105 @@ def chunk(
         lanes, values = lax.cond(arrived.any(), take, skip, lanes)
         return i + 1, lanes, jax.tree.map(lambda b, v: b.at[i].set(v), buffer, values)
 
-    shapes = jax.eval_shape(lambda lanes: _record(problem, lanes, schedule, probes, axis)[1], lanes)
-    buffer = {name: jnp.zeros((ROUNDS, *s.shape), s.dtype) for name, s in shapes.items()}
-    buffer["recorded"] = jnp.zeros((ROUNDS, *lanes.reason.shape), bool)
+    nobody = jnp.zeros(lanes.reason.shape, bool)
+    shapes = jax.eval_shape(lambda lanes: _record(problem, lanes, schedule, nobody, form)[1], lanes)
+    most = most_rounds(nobody.size)
+    buffer = {name: jnp.zeros((most, *s.shape), s.dtype) for name, s in shapes.items()}
+    buffer["recorded"] = jnp.zeros((most, *nobody.shape), bool)
     count, lanes, buffer = lax.while_loop(more, one_round, (jnp.zeros((), jnp.int32), lanes, buffer))
     return lanes, count, buffer
 
 
-def _round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, rule: Any, axis: int) -> Any:
-    """Run lanes to their next event or for ``round_steps`` steps; return them and who has arrived."""
-    target = _next_step(lanes.step, schedule)
-    # Levels are sorted downwards and padded with -1, which no loss reaches.
-    threshold = jnp.maximum(schedule.levels[jnp.minimum(lanes.level, schedule.levels.size - 1)], schedule.last_loss)
-    step_of = jax.vmap(partial(_step, problem, rule), in_axes=(axis, axis, 0), out_axes=(0, axis, axis))
-    finished = lanes.reason != RUNNING
-    longest = jnp.clip(lanes.step.max() // BLOCK_SHARE, SHORTEST_BLOCK, LONGEST_BLOCK)
-
-    def more(carry: Any) -> Any:
-        done, _, waiting = carry
-        return (done < round_steps) & ~waiting.all()
-
-    def block(carry: Any) -> Any:
-        done, lanes, waiting = carry
-        # Every lane that runs can run this long without meeting its next recorded step.
-        count = jnp.minimum(jnp.where(waiting, _FAR, target - lanes.step).min(), longest)
-
-        def fast(_: Any, c: Any) -> Any:
-            model, state, low = c
-            loss, model, state = step_of(model, state, lanes.step_size)
-            # A loss that is not finite counts as "level met": the block is run again and stops right there.
-            return model, state, jnp.minimum(low, jnp.where(loss < jnp.inf, loss, -jnp.inf))
-
-        def held(_: Any, c: Any) -> Any:
-            model, state, step = c
-            loss, new_model, new_state = step_of(model, state, lanes.step_size)
-            go = ~waiting & (loss > threshold) & (loss < jnp.inf)
-            return _where(go, new_model, model, axis), _where(go, new_state, state, axis), step + go
-
-        low = jnp.full_like(threshold, jnp.inf)
-        model, state, low = lax.fori_loop(0, count, fast, (lanes.model, lanes.rule_state, low))
-        met = (~waiting & (low <= threshold)).any()
-        model, state, step = lax.cond(
-            met,
-            lambda: lax.fori_loop(0, count, held, (lanes.model, lanes.rule_state, lanes.step)),
-            lambda: (
-                _where(waiting, lanes.model, model, axis),
-                _where(waiting, lanes.rule_state, state, axis),
-                lanes.step + jnp.where(waiting, 0, count),
-            ),
-        )
-        waiting = waiting | (step < lanes.step + count) | (step >= target)
-        return done + count, lanes._replace(model=model, rule_state=state, step=step), waiting
-
-    start = (jnp.zeros((), lanes.step.dtype), lanes, finished)
-    _, lanes, waiting = lax.while_loop(more, block, start)
-    return lanes, waiting & ~finished
+def _round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, form: Form) -> Any:
+    """Run lanes to their next event or for ``round_steps`` steps; return them, who has arrived, and who by its loss."""
+    running = lanes.reason == RUNNING
+    end = jnp.where(running, _next_step(lanes.step, schedule), lanes.step)
+    count = jnp.minimum(round_steps, (end - lanes.step).max())
+    limits = (lanes.step_size, _threshold(lanes, schedule), end)
+    state = (lanes.model, lanes.rule_state, lanes.step)
+    steps = _in_one_function(_steps) if form.one_function else _steps
+    model, rule_state, step = steps(problem, state, limits, count, form.rule, form.axis)
+    held = running & (step < end) & (step < lanes.step + count)
+    return lanes._replace(model=model, rule_state=rule_state, step=step), running & (held | (step >= end)), held
 
 
-def _step(problem: Any, rule: Any, model: Any, state: Any, step_size: Any) -> Any:
-    """One step of one lane; the loss is that of the model before the step."""
+@partial(jax.jit, static_argnums=(4, 5))
+def _steps(problem: Any, state: Any, limits: Any, count: Any, rule: Any, axis: int) -> Any:
+    """Take ``count`` steps with every lane, less those for which it is held."""
+    of_lane = jax.vmap(partial(_step, problem, rule), in_axes=((axis, axis, 0), 0), out_axes=(axis, axis, 0))
+    return lax.fori_loop(0, count, lambda _, state: of_lane(state, limits), state)
+
+
+def _step(problem: Any, rule: Any, state: Any, limits: Any) -> Any:
+    """One step of one lane, or none where its loss is at the threshold or its steps are at their end."""
+    model, rule_state, step = state
+    step_size, threshold, end = limits
     loss, gradient = model.loss_and_gradient(problem)
-    model, state = rule.step(gradient, state, model, step_size)
-    return loss, model, state
+    go = _moves(loss, threshold, step, end)
+    new_model, new_state = rule.step(gradient, rule_state, model, step_size)
+    model, rule_state = jax.tree.map(
+        lambda new, old: lax.select(jnp.broadcast_to(go, new.shape), new, old),
+        (new_model, new_state),
+        (model, rule_state),
+    )
+    return model, rule_state, step + go.astype(step.dtype)
 
 
-def _record(problem: Any, lanes: Lanes, schedule: Schedule, probes: Any, axis: int) -> Any:
+@jax.jit
+def _moves(loss: Any, threshold: Any, step: Any, end: Any) -> Any:
+    # A loss that is not finite holds the lane too: its last finite state is kept.
+    return (loss > threshold) & (loss < jnp.inf) & (step < end)
+
+
+def _in_one_function(function: Any) -> Any:
+    """Ask XLA's CPU compiler for one native function, for the sake of tiny matrices.
+
+    By default every loop over the lanes is a call of its own from XLA's run time (some 20 to 40 ns each, where a whole
+    step of a 2 x 2 lane takes 25), and nested functions are inlined and fused into every user. The attributes are
+    hints: what does not know them computes the same, only slower. They are given for the plain step alone, and to the
+    versions they were tried with: the compiler (jaxlib 0.10.2) aborts on some programs, those of optax among them.
+    """
+    from jax.experimental.xla_metadata import set_xla_metadata  # not in every later version, nor needed there
+
+    def hinted(*arguments: Any) -> Any:
+        with set_xla_metadata(xla_cpu_small_call="true", inlineable="false"):
+            return function(*arguments)
+
+    return hinted
+
+
+def takes_hint() -> bool:
+    """Whether the compiler in use is one that `_in_one_function` was tried with."""
+    return jax.default_backend() == "cpu" and jax.__version_info__[:2] == (0, 10)
+
+
+def _record(problem: Any, lanes: Lanes, schedule: Schedule, held: Any, form: Form) -> Any:
     def of_lane(model: Any) -> Any:
         end_to_end = model.full()
-        values = {name: probe(problem, model, end_to_end) for name, probe in probes}
+        values = {name: probe(problem, model, end_to_end) for name, probe in form.probes}
         return {"loss": problem.loss(end_to_end), **values}
 
-    values = jax.vmap(of_lane, in_axes=axis)(lanes.model)
-    loss = values["loss"]
+    values = jax.vmap(of_lane, in_axes=form.axis)(lanes.model)
+    loss, threshold = values["loss"], _threshold(lanes, schedule)
+    at_level = held & (loss <= threshold * _SAME_LOSS)
+    counted = jnp.where(at_level, jnp.minimum(loss, threshold), loss)
     reason = jnp.where(lanes.step >= schedule.last_step, STEPS, RUNNING)
-    reason = jnp.where(loss <= schedule.last_loss, LOSS, reason)
-    reason = jnp.where(jnp.isfinite(loss), reason, DIVERGED).astype(lanes.reason.dtype)
-    passed = (schedule.levels[None, :] >= loss[:, None]).sum(axis=1).astype(lanes.level.dtype)
+    reason = jnp.where(counted <= schedule.last_loss, LOSS, reason)
+    reason = jnp.where(jnp.isfinite(loss) & (at_level | ~held), reason, DIVERGED).astype(lanes.reason.dtype)
+    passed = (schedule.levels[None, :] >= counted[:, None]).sum(axis=1).astype(lanes.level.dtype)
     after = lanes._replace(
         level=jnp.maximum(lanes.level, passed), reason=jnp.where(lanes.reason == RUNNING, reason, lanes.reason)
     )
     return after, {**values, "step": lanes.step}
 
 
+def _threshold(lanes: Lanes, schedule: Schedule) -> Any:
+    """Loss at which each lane has its next event."""
+    # Levels are sorted downwards and padded with -1, which no loss reaches.
+    return jnp.maximum(schedule.levels[jnp.minimum(lanes.level, schedule.levels.size - 1)], schedule.last_loss)
+
+
 def _next_step(step: Any, schedule: Schedule) -> Any:
     by_interval = (step // schedule.every + 1) * schedule.every
     listed = schedule.steps[jnp.searchsorted(schedule.steps, step, side="right")]
     return jnp.minimum(jnp.minimum(by_interval, listed), schedule.last_step)
-
-
-def _where(condition: Any, yes: Any, no: Any, axis: int) -> Any:
-    def pick(a: Any, b: Any) -> Any:
-        shape = [1] * a.ndim
-        shape[axis] = -1
-        return jnp.where(condition.reshape(shape), a, b)
-
-    return jax.tree.map(pick, yes, no)

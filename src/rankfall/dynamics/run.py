@@ -50,18 +50,24 @@ class Run:
 
 
 def assemble(
-    records: list[dict[str, np.ndarray]], problem: Any, record: Any, step_sizes: np.ndarray, reasons: np.ndarray
+    pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, step_sizes: np.ndarray, reasons: np.ndarray
 ) -> xr.Dataset:
-    """Put the records of the lanes (one dict of arrays ``(records, ...)`` each) into one dataset."""
-    length = max(len(r["step"]) for r in records)
+    """Put the records (arrays of equal length by name, ``lane`` among them, in the order of steps) together."""
+    joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    lane, step = joined.pop("lane"), joined["step"]
+    # Stable: the records of a lane come in the order of steps. Of two records of one step (a level met where a step
+    # was to be recorded) the first is kept.
+    order = np.argsort(lane, kind="stable")
+    order = order[np.append(True, (np.diff(lane[order]) > 0) | (np.diff(step[order]) > 0))]
+    counts = np.bincount(lane[order], minlength=len(reasons))
+    filled = np.arange(counts.max()) < counts[:, None]
     variables: dict[str, Any] = {}
-    for name in records[0]:
+    for name, values in joined.items():
         fill = -1 if name == "step" else np.nan
-        first = records[0][name]
-        stacked = np.full((len(records), length, *first.shape[1:]), fill, dtype=first.dtype)
-        for lane, values in enumerate(records):
-            stacked[lane, : len(values[name])] = values[name]
-        inner = _DIMS.get(name, tuple(f"{name}_{i}" for i in range(first.ndim - 1)))
+        dtype = values.dtype if name == "step" or values.dtype.kind == "f" else np.float64
+        stacked = np.full((*filled.shape, *values.shape[1:]), fill, dtype=dtype)
+        stacked[filled] = values[order]
+        inner = _DIMS.get(name, tuple(f"{name}_{i}" for i in range(values.ndim - 1)))
         variables[name] = (("lane", "record", *inner), stacked)
     ended = variables["step"][1] < 0
     time = np.where(ended, np.nan, variables["step"][1] * step_sizes[:, None])
@@ -76,25 +82,30 @@ def assemble(
 
 def _derived(dataset: xr.Dataset, problem: Any, record: Any) -> xr.Dataset:
     """Measures that follow from the recorded singular values."""
-    s = dataset["singular_values"].values.astype(np.float64)
+    s = dataset["singular_values"].values
+    # The spectrum first in memory: sums over a last axis of two or three numbers are slow.
+    s = np.moveaxis(np.array(np.moveaxis(s, -1, 0), dtype=np.float64, order="C"), 0, -1)
     over = ("lane", "record")
     valid = np.asarray(np.isfinite(s).all(axis=-1))
-    safe = np.where(valid[..., None], s, 1.0)
+    complete = valid.all()
+    safe = s if complete else np.where(valid[..., None], s, 1.0)
 
     def masked(values: np.ndarray) -> np.ndarray:
+        if complete:
+            return values
         return np.where(valid if values.ndim == 2 else valid[..., None], values, np.nan)
 
     with np.errstate(divide="ignore"):
         dataset["log_singular_values"] = ((*over, "singular_value"), masked(np.log(safe)))
-    dataset["effective_rank"] = (over, masked(measures.spectrum.effective_rank(safe)))
+    effective_rank = masked(measures.spectrum.effective_rank(safe))
+    dataset["effective_rank"] = (over, effective_rank)
     p = np.asarray(record.schatten_p, dtype=np.float64)
-    norms = np.stack([measures.spectrum.schatten_norm(safe, float(q)) for q in p], axis=-1)
-    dataset["schatten_norm"] = ((*over, "p"), masked(norms))
+    norms = [masked(measures.spectrum.schatten_norm(safe, float(q))) for q in p]
+    dataset["schatten_norm"] = ((*over, "p"), np.stack(norms, axis=-1) if norms else np.zeros((*valid.shape, 0)))
     dataset = dataset.assign_coords(p=p)
     if problem.infimal_rank is not None:
-        rank = problem.infimal_rank
-        dataset["distance_to_infimal_rank"] = (over, masked(measures.spectrum.distance_to_rank(safe, rank)))
+        distance = masked(measures.spectrum.distance_to_rank(safe, problem.infimal_rank))
+        dataset["distance_to_infimal_rank"] = (over, distance)
         if problem.infimal_erank is not None:
-            subopt = measures.spectrum.rank_suboptimality(safe, rank, problem.infimal_erank)
-            dataset["rank_suboptimality"] = (over, masked(subopt))
+            dataset["rank_suboptimality"] = (over, np.maximum(distance, effective_rank - problem.infimal_erank))
     return dataset

@@ -129,8 +129,8 @@ def _per_layer(sizes: list[int]) -> Any:
 
 def _draw_signed(kind: str, sizes: list[int], keys: Any, size: np.ndarray, det_sign: int | None, dtype: Any) -> Factors:
     shapes, assemble = _SAMPLERS[kind]
-    normals = _normals(tuple(shapes(sizes)))
-    factors = [w.astype(dtype) for w in assemble([np.asarray(z) for z in normals(keys)], size, sizes)]
+    wanted = shapes(sizes)
+    factors = [w.astype(dtype) for w in assemble(_normals(keys, wanted), size, sizes)]
     if det_sign is None:
         return factors
     again = jax.vmap(jax.random.fold_in, in_axes=(0, None))
@@ -140,25 +140,31 @@ def _draw_signed(kind: str, sizes: list[int], keys: Any, size: np.ndarray, det_s
         if wrong.size == 0:
             return factors
         # Numbers are drawn for all lanes again, so that their shape stays one compiled shape; the wrong lanes use them.
-        fresh = [np.asarray(z)[wrong] for z in normals(again(keys, attempt))]
+        fresh = [z[wrong] for z in _normals(again(keys, attempt), wanted)]
         for old, new in zip(factors, assemble(fresh, size[wrong], sizes), strict=True):
             old[wrong] = new
     raise RuntimeError(f"no start with determinant sign {det_sign} in {_ATTEMPTS} draws of each lane")
 
 
-@functools.cache
-def _normals(shapes: tuple[tuple[int, int], ...]) -> Callable[[Any], list[jax.Array]]:
-    """Return the map from keys to standard normal matrices of the given shapes, one of each for every key.
+def _normals(keys: Any, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
+    """Return standard normal matrices of the given shapes, ``(keys, rows, columns)``.
 
     JAX draws the numbers and NumPy does the linear algebra on them: compiled on the CPU, several independent batches
     of QR decompositions wait for each other forever (jaxlib 0.10.2, from some 10 000 lanes on).
     """
+    counts = [n * m for n, m in shapes]
+    # Keys and numbers are rounded up, so that starts of other depths and other numbers of lanes compile nothing new.
+    total, lanes = -(-sum(counts) // 16) * 16, len(keys)
+    spare = (1 << (lanes - 1).bit_length()) - lanes
+    padded = keys[np.append(np.arange(lanes), np.zeros(spare, dtype=int))] if spare else keys
+    flat = np.asarray(_flat_normals(padded, total))[:lanes]
+    parts = np.split(flat, np.cumsum(counts), axis=1)
+    return [part.reshape(lanes, *shape) for part, shape in zip(parts, shapes, strict=False)]
 
-    def draw_one(key: Any) -> list[jax.Array]:
-        keys = [key] if len(shapes) == 1 else jax.random.split(key, len(shapes))
-        return [jax.random.normal(k, shape, dtype="float64") for k, shape in zip(keys, shapes, strict=True)]
 
-    return jax.jit(jax.vmap(draw_one))
+@functools.partial(jax.jit, static_argnums=1)
+def _flat_normals(keys: Any, count: int) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.normal(key, (count,), dtype="float64"))(keys)
 
 
 def _pairs(sizes: list[int]) -> list[tuple[int, int]]:

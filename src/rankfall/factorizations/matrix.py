@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._types import Array
 from . import initialisation
-from .products import chain_product, small, written_out, written_out_gradient
+from .products import chain_product
 
 
 class MatrixFactorization(eqx.Module):
@@ -185,20 +185,8 @@ class MatrixFactorization(eqx.Module):
         return (last * columns.swapaxes(-1, -2)).sum(axis=-1)
 
     def loss_and_gradient(self, problem: Any) -> "tuple[Array, MatrixFactorization]":
-        """Loss of the end-to-end matrix on a problem, and its gradient in the factors (JAX, one lane).
-
-        A tiny matrix on a tiny completion problem is left in its entries, which compiles to the fastest loop.
-        """
-        if getattr(problem, "pattern", None) is None or not small(self.factors):
-            return jax.value_and_grad(lambda m: problem.loss(m.full()))(self)
-        end_to_end = written_out(self.factors)
-        observed = [end_to_end[i][j] for i, j in problem.pattern]
-        loss, outer = jax.value_and_grad(problem.loss_of_entries)(observed)
-        slope: list[list[Array | None]] = [[None] * self.shape[1] for _ in range(self.shape[0])]
-        for (i, j), g in zip(problem.pattern, outer, strict=True):
-            slope[i][j] = g
-        gradient = written_out_gradient(self.factors, slope)
-        return loss, jax.tree.unflatten(jax.tree.structure(self), gradient)
+        """Loss of the end-to-end matrix on a problem, and its gradient in the factors (JAX, one lane)."""
+        return jax.value_and_grad(lambda m: problem.loss(m.full()))(self)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""

@@ -18,7 +18,7 @@ def normalised(singular_values: Any) -> tuple[Array, Array]:
     s = floating(singular_values)
     xp = namespace(s)
     top = s.max(axis=-1, keepdims=True)
-    return s / xp.where((top > 0) & (top < xp.inf), top, xp.ones_like(top)), top
+    return s / xp.where((top > 0) & (top < xp.inf), top, 1), top
 
 
 def log_schatten_norm(singular_values: Any, p: float) -> Array:
@@ -29,12 +29,12 @@ def log_schatten_norm(singular_values: Any, p: float) -> Array:
     xp = namespace(unit)
     # Asked this way round, NaN stays NaN.
     zero = top[..., 0] == 0
-    log_top = xp.log(xp.where(zero, xp.ones_like(top[..., 0]), top[..., 0]))
+    log_top = xp.log(xp.where(zero, 1, top[..., 0]))
     if p == float("inf"):
         inner = xp.zeros_like(log_top)
     else:
         # A zero singular value contributes nothing at every p > 0, which 0**p says exactly.
-        total = xp.where(zero, xp.ones_like(log_top), (unit**p).sum(axis=-1))
+        total = xp.where(zero, 1, (unit**p).sum(axis=-1))
         inner = xp.log(total) / p
     return xp.where(zero, xp.full_like(log_top, -xp.inf), log_top + inner)
 
@@ -50,7 +50,7 @@ def schatten_norm(singular_values: Any, p: float) -> Array:
         return s.max(axis=-1)
     if p > 1:
         unit, top = normalised(s)
-        total = xp.where(top[..., 0] == 0, xp.ones_like(top[..., 0]), (unit**p).sum(axis=-1))
+        total = xp.where(top[..., 0] == 0, 1, (unit**p).sum(axis=-1))
         with np.errstate(over="ignore"):
             return top[..., 0] * total ** (1 / p)
     log_norm = log_schatten_norm(s, p)
@@ -65,9 +65,9 @@ def effective_rank(singular_values: Any) -> Array:
     unit, _ = normalised(singular_values)
     xp = namespace(unit)
     total = unit.sum(axis=-1, keepdims=True)
-    share = unit / xp.where(total > 0, total, xp.ones_like(total))
+    share = unit / xp.where(total > 0, total, 1)
     # 0 ln 0 = 0: the logarithm is taken of 1 instead, so that no NaN is formed (and none reaches a gradient).
-    log_share = xp.log(xp.where(share > 0, share, xp.ones_like(share)))
+    log_share = xp.log(xp.where(share > 0, share, 1))
     return xp.exp(-(share * log_share).sum(axis=-1))
 
 
@@ -85,9 +85,11 @@ def stable_rank(singular_values: Any) -> Array:
 
 def distance_to_rank(singular_values: Any, rank: int) -> Array:
     """Return the Frobenius distance to the matrices of at most the given rank (Eckart and Young)."""
-    unit, top = normalised(singular_values)
-    xp = namespace(unit)
-    return top[..., 0] * xp.sqrt((unit[..., rank:] ** 2).sum(axis=-1))
+    s = floating(singular_values)
+    if rank == s.shape[-1] - 1:
+        return s[..., rank]
+    unit, top = normalised(s)
+    return top[..., 0] * namespace(unit).sqrt((unit[..., rank:] ** 2).sum(axis=-1))
 
 
 def rank_suboptimality(singular_values: Any, infimal_rank: int, infimal_erank: float) -> Array:

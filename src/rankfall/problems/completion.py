@@ -206,20 +206,20 @@ class MatrixCompletion(AbstractProblem):
 
     def loss(self, matrix: Array) -> Array:
         """Loss of an end-to-end matrix ``(..., rows, columns)``, shape ``(...)``."""
-        if self.pattern is not None:
-            return self.loss_of_entries([matrix[..., i, j] for i, j in self.pattern])
         if self.mask is None:
             return super().loss(matrix)
         residual = namespace(matrix, self.mask).multiply(self.mask, matrix - self.target)
         return self._reduce((residual * residual).sum(axis=(-2, -1)))
 
-    def loss_of_entries(self, entries: Sequence[Array]) -> Array:
-        """Loss from the observed entries alone, in the order of ``pattern``.
+    def loss_and_slopes(self, entries: Sequence[Array]) -> tuple[Array, list[Array]]:
+        """Loss and its derivative in each observed entry, given these entries in the order of ``pattern``.
 
-        The training loop uses it so that a tiny matrix never has to be put together: three times the speed.
+        For the training loop, in which a tiny matrix is never put together.
         """
         residuals = [entry - value for entry, value in zip(entries, self.values, strict=True)]
-        return self._reduce(sum((r * r for r in residuals[1:]), start=residuals[0] * residuals[0]))
+        loss = self._reduce(sum((r * r for r in residuals[1:]), start=residuals[0] * residuals[0]))
+        # The derivative of r^2 is 2 r; with half_sse the 2 and the 1/2 cancel without a multiplication.
+        return loss, residuals if self.loss_kind == "half_sse" else [r * (2.0 / self.observed) for r in residuals]
 
 
 def _pattern(indices: np.ndarray, shape: tuple[int, int]) -> tuple[tuple[int, int], ...] | None:

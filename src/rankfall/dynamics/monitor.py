@@ -1,0 +1,73 @@
+"""The progress line, the wall clock and Ctrl-C, shared by all batches of a run."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .stopping import INTERRUPTED, RUNNING, SECONDS, Stop
+
+
+class Monitor:
+    """Told by each batch how far it is; says when to end, and shows the progress on a terminal."""
+
+    def __init__(self, lanes: int, progress: bool, began: float, stop: Stop, interrupted: threading.Event) -> None:
+        self.lanes, self.began, self.stop, self.interrupted = lanes, began, stop, interrupted
+        self.show = progress and sys.stderr.isatty()
+        self.lock, self.last = threading.Lock(), 0.0
+        self.work: dict[int, np.ndarray] = {}
+
+    def report(self, batch: int, steps: np.ndarray, losses: np.ndarray) -> int:
+        """Note how far a batch is; return the reason to end it now, if there is one."""
+        now = time.monotonic()
+        if self.interrupted.is_set():
+            return INTERRUPTED
+        if self.stop.seconds is not None and now - self.began >= self.stop.seconds:
+            return SECONDS
+        if self.show:
+            with self.lock:
+                self.work[batch] = steps
+                if now - self.last > 0.1:
+                    self._draw(now, losses)
+        return RUNNING
+
+    def _draw(self, now: float, losses: np.ndarray) -> None:
+        steps = np.concatenate(list(self.work.values()))
+        rate = steps.sum() / max(now - self.began, 1e-9)
+        loss = f"loss {np.max(losses):.2e}" if len(losses) else "loss -"
+        line = f"step {steps.max():,}  {loss}  {rate / 1e6:.2f} M lane-steps/s  {self.lanes} lanes"
+        sys.stderr.write(f"\r{line:<76}")
+        sys.stderr.flush()
+        self.last = now
+
+    def close(self) -> None:
+        """Wipe the line."""
+        if self.show and self.last:
+            sys.stderr.write("\r" + " " * 76 + "\r")
+            sys.stderr.flush()
+
+
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event (a second one interrupts as usual); outside the main thread, do nothing."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def handler(number: int, frame: Any) -> None:
+        if event.is_set() and callable(previous):
+            previous(number, frame)
+        event.set()
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)

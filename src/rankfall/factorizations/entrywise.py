@@ -1,0 +1,116 @@
+"""A chain of tiny matrices held entry by entry: the form in which the training loop runs fastest.
+
+A matrix whose entries are separate arrays (one number for each lane) never has to be put together or taken apart, so a
+whole training step is elementwise arithmetic. What several results share (products of factors, residuals, the gradient
+of the end-to-end matrix) is computed by nested compiled functions: XLA on the CPU fuses a shared value into each of
+its users, which would compute it again for each of the ``4 L`` entries of the next state.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .._types import Array
+from ..measures._namespace import namespace
+
+# Up to this extent; beyond it the arithmetic written out would compile slowly and run no faster than products.
+LARGEST = 3
+
+Matrix = tuple[tuple[Any, ...], ...]
+"""Rows of entries; ``None`` is an exact zero, for which no arithmetic is compiled."""
+
+
+class EntrywiseFactorization(eqx.Module):
+    """The factors of a `MatrixFactorization`, ``chain[j][row][column]`` being an entry of ``W_{j+1}``."""
+
+    chain: tuple[Matrix, ...]
+
+    @classmethod
+    def split(cls, factors: Sequence[Array]) -> "EntrywiseFactorization":
+        """Take factors of shape ``(lanes, rows, columns)`` apart into arrays of shape ``(lanes,)``."""
+        return cls(
+            tuple(tuple(tuple(w[..., i, j] for j in range(w.shape[-1])) for i in range(w.shape[-2])) for w in factors)
+        )
+
+    @property
+    def factors(self) -> tuple[Array, ...]:
+        """The factors as matrices, shape ``(..., rows, columns)``."""
+        return tuple(_matrix(w) for w in self.chain)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the end-to-end matrix."""
+        return len(self.chain[-1]), len(self.chain[0][0])
+
+    def full(self) -> Array:
+        """End-to-end matrix, shape ``(..., rows, columns)``."""
+        return _matrix(_products(self.chain)[-1])
+
+    def loss_and_gradient(self, problem: Any) -> "tuple[Array, EntrywiseFactorization]":
+        """Loss on a completion problem and its gradient ``W_{L:j+1}^T G W_{j-1:1}^T`` in every factor ``W_j``.
+
+        Written by hand, so that both layers of a symmetric depth-2 chain add the same terms in the same order and stay
+        each other's transposes to the last bit: any difference grows like ``exp(x^2 / 4)`` in the unobserved entry
+        ``x`` until the determinant changes sign.
+        """
+        loss, outer, below = _forward(problem, self.chain)
+        gradient = []
+        for j in range(len(self.chain) - 1, 0, -1):
+            gradient.append(_times(outer, _transpose(below[j - 1])))
+            outer = _pull_back(self.chain[j], outer) if j > 1 else _times(_transpose(self.chain[j]), outer)
+        gradient.append(outer)
+        zero = jnp.zeros_like(loss)
+        filled = (tuple(tuple(zero if e is None else e for e in row) for row in g) for g in reversed(gradient))
+        return loss, EntrywiseFactorization(tuple(filled))
+
+
+def entrywise(factors: Sequence[Array], problem: Any) -> bool:
+    """Whether training on this problem is to use the entrywise form."""
+    tiny = max(extent for w in factors for extent in w.shape[-2:]) <= LARGEST
+    return tiny and getattr(problem, "pattern", None) is not None
+
+
+@jax.jit
+def _forward(problem: Any, chain: tuple[Matrix, ...]) -> Any:
+    """Loss, gradient in the end-to-end matrix, and the partial products ``W_{j:1}``."""
+    below = _products(chain)
+    loss, slopes = problem.loss_and_slopes([below[-1][i][j] for i, j in problem.pattern])
+    slope = dict(zip(problem.pattern, slopes, strict=True))
+    rows, columns = len(chain[-1]), len(chain[0][0])
+    return loss, tuple(tuple(slope.get((i, j)) for j in range(columns)) for i in range(rows)), below[:-1]
+
+
+@jax.jit
+def _pull_back(w: Matrix, outer: Matrix) -> Matrix:
+    """Gradient in what ``w`` was applied to."""
+    return _times(_transpose(w), outer)
+
+
+def _products(chain: Sequence[Matrix]) -> list[Matrix]:
+    products = [chain[0]]
+    for w in chain[1:]:
+        products.append(_times(w, products[-1]))
+    return products
+
+
+def _matrix(entries: Matrix) -> Array:
+    xp = namespace(*(e for row in entries for e in row))
+    return xp.stack([xp.stack(row, axis=-1) for row in entries], axis=-2)
+
+
+def _transpose(a: Matrix) -> Matrix:
+    return tuple(zip(*a, strict=True))
+
+
+def _times(a: Matrix, b: Matrix) -> Matrix:
+    def entry(row: Sequence[Any], j: int) -> Any:
+        total = None
+        for left, right in zip(row, (r[j] for r in b), strict=True):
+            if left is not None and right is not None:
+                total = left * right if total is None else total + left * right
+        return total
+
+    return tuple(tuple(entry(row, j) for j in range(len(b[0]))) for row in a)
