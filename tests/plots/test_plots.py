@@ -12,7 +12,7 @@ PANELS = {
     "norms-and-rank": 3,
     "perturbation": 2,
     "solution-set": 2,
-    "determinant-sign": 4,
+    "determinant-sign": 6,
     "norm-of-regression": 2,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]

@@ -47,14 +47,33 @@ def test_verdicts(make, measured, expected, tolerance, absolute, holds):
 
 
 def test_a_claim_is_not_ok_when_its_control_does_not_fail():
-    good = at_least(*WORDS, measured=2.0, expected=1.0, control=CONTROL)
-    weak = at_least(*WORDS, measured=2.0, expected=1.0, control={**CONTROL, "fails": False})
-    assert good.ok is True
-    assert weak.holds and weak.ok is False
+    good = at_least(*WORDS, measured=2.0, expected=1.0, control=("det < 0", 0.2))
+    weak = at_least(*WORDS, measured=2.0, expected=1.0, control=("det < 0", 1.2))
+    assert good.ok is True and good.control["fails"] is True
+    assert weak.holds and weak.ok is False and weak.control["fails"] is False
+
+
+@pytest.mark.parametrize(
+    ("make", "control", "fails"),
+    [
+        (at_least, 0.89, True),
+        (at_least, 0.91, False),
+        (at_most, 1.11, True),
+        (at_most, 1.09, False),
+        (close_to, 0.89, True),
+        (close_to, 1.11, True),
+        (close_to, 0.91, False),
+        (close_to, np.nan, False),
+        (at_least, np.nan, False),
+    ],
+)
+def test_the_control_is_put_to_the_same_comparison(make, control, fails):
+    claim = make(*WORDS, measured=1.0, expected=1.0, tolerance=0.1, control=("elsewhere", control))
+    assert claim.control["fails"] is fails and claim.holds
 
 
 def test_serialisation():
-    claim = at_most(*WORDS, measured=np.array(1.0), expected=np.float32(np.inf), tolerance=0.5, control=CONTROL)
+    claim = Claim(*WORDS, np.float32(np.inf), np.array(1.0), 0.5, np.bool_(True), CONTROL)
     record = claim.to_dict()
     assert list(record) == ["name", "statement", "source", "expected", "measured", "tolerance", "holds", "control"]
     assert record["expected"] == "inf" and record["measured"] == 1.0 and type(record["measured"]) is float

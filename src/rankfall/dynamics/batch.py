@@ -65,16 +65,20 @@ class Batch:
         """Train until every lane has ended."""
         with double_precision():
             lanes, schedule = self._start(), self._schedule()
-            rounds, limit, first = 8, _FIRST_LIMIT, True
+            rounds, limit = 8, _FIRST_LIMIT
+            compiled = spent = 0.0
+            fresh = first = True
             while True:
-                began, done = time.monotonic(), int(lanes.step.max())
+                began, done, width = time.monotonic(), int(lanes.step.max()), len(self.lane_ids)
                 lanes = self._chunk(lanes, schedule, first, rounds, self._round_steps(done, limit))
                 seconds, steps = time.monotonic() - began, int(lanes.step.max()) - done
-                first = False
-                lanes = self._leave(lanes, monitor)
+                # The first chunk of a shape compiles; another shape is worth that once as much time went into this one.
+                compiled, spent = (seconds, 0.0) if fresh else (compiled, spent + seconds)
+                lanes = self._leave(lanes, monitor, spent >= compiled)
                 if not len(self.lane_ids):
                     return
-                # So many steps as a chunk may take; the first chunk, which compiles, says too little.
+                fresh, first = len(self.lane_ids) != width, False
+                # So many steps as a chunk may take; a chunk that compiles says too little.
                 limit = max(int(min(_CHUNK_SECONDS / max(seconds, 1e-6) * steps, 8 * limit)), _SHORTEST_ROUND)
                 if seconds < _CHUNK_SECONDS / 2:
                     rounds = min(2 * rounds, loop.most_rounds(1))
@@ -142,15 +146,15 @@ class Batch:
             return min(self.record.every, limit)
         return min(max(_SHORTEST_ROUND, done // _ROUND_SHARE), limit)
 
-    def _leave(self, lanes: loop.Lanes, monitor: Monitor) -> loop.Lanes:
-        """Take finished lanes out of the batch when half of it is idle; end all when time is up or Ctrl-C came."""
+    def _leave(self, lanes: loop.Lanes, monitor: Monitor, worthwhile: bool) -> loop.Lanes:
+        """Take finished lanes out when half are and it pays; end all when time is up or Ctrl-C came."""
         code = np.asarray(lanes.reason).copy()
         verdict = monitor.report(threading.get_ident(), np.asarray(lanes.step), self.pieces[-1]["loss"])
         if verdict != RUNNING:
             self._record_now(lanes, code)
             code[code == RUNNING] = verdict
         running = np.flatnonzero(code == RUNNING)
-        if len(running) and (len(running) > len(code) // 2 or len(code) <= 2 * _LANES_TOGETHER):
+        if len(running) and (len(running) > len(code) // 2 or len(code) <= 2 * _LANES_TOGETHER or not worthwhile):
             return lanes
         gone = np.flatnonzero(code != RUNNING)
         self._store(lanes, gone, code)

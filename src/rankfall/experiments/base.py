@@ -107,7 +107,30 @@ def join(parts: list[xr.Dataset]) -> xr.Dataset:
     return joined
 
 
+def lanes_of(dataset: xr.Dataset, **labels: Any) -> xr.Dataset:
+    """Lanes whose labels have the given values."""
+    chosen = np.ones(dataset.sizes["lane"], dtype=bool)
+    for name, value in labels.items():
+        chosen &= dataset[name].values == value
+    return dataset.isel(lane=np.flatnonzero(chosen))
+
+
 def last(dataset: xr.Dataset, name: str) -> np.ndarray:
     """Value of a variable at the last record of each lane."""
     index = (dataset["step"].values >= 0).sum(axis=1) - 1
     return dataset[name].values[np.arange(len(index)), index]
+
+
+def recorded(dataset: xr.Dataset, below: float = np.inf) -> np.ndarray:
+    """Which records exist, as a mask ``(lane, record)``; only those of a loss below the given one."""
+    loss = dataset["loss"].values
+    return np.isfinite(loss) & (loss < below)
+
+
+def worst_ratio(lanes: xr.Dataset, bound: Callable[[np.ndarray], Any], where: np.ndarray | None = None) -> float:
+    """Smallest |unobserved entry| over its bound at the loss, over all records (or some) at which it is positive."""
+    chosen = recorded(lanes) if where is None else recorded(lanes) & where
+    entry, proved = np.abs(lanes["unobserved"].values[..., 0])[chosen], np.asarray(bound(lanes["loss"].values[chosen]))
+    positive = proved > 0
+    # Nothing measured is no ratio at all: a claim about NaN never holds.
+    return float((entry[positive] / proved[positive]).min()) if positive.any() else float("nan")

@@ -1,5 +1,7 @@
 """The warm-up: in linear regression implicit regularization IS a norm."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import optax
@@ -72,55 +74,44 @@ def compute(settings: NormOfRegression, progress: bool) -> xr.Dataset:
 def claims(dataset: xr.Dataset) -> list[Claim]:
     """Limits and iterates against closed forms."""
     end = dataset.isel(record=-1)
-    least = float(end["distance_to_min_l2"].sel({"method": "from zero"}))
-    w0, decay = (float(end["distance_to_min_l2"].sel({"method": m})) for m in ("from w0", "weight decay"))
-    found = [
-        at_most(
+    claim = partial(at_most, source=SOURCE, expected=0.0, absolute=True)
+
+    def value(name: str, method: str) -> float:
+        return float(end[name].sel({"method": method}))
+
+    return [
+        claim(
             "min-l2-from-zero",
             "From zero, gradient descent ends at the interpolator of least l2 norm (distance).",
-            SOURCE,
-            least,
-            0.0,
-            1e-9,
-            {"what": "distance from w0", "measured": w0, "fails": w0 > 1e-9},
-            absolute=True,
+            measured=value("distance_to_min_l2", "from zero"),
+            tolerance=1e-9,
+            control=("distance from w0", value("distance_to_min_l2", "from w0")),
         ),
-        at_most(
+        claim(
             "limit-from-w0",
             "From w0 it ends at the interpolator nearest to w0 (distance to the closed form).",
-            SOURCE,
-            float(end["distance"].sel({"method": "from w0"})),
-            0.0,
-            1e-9,
-            {"what": "distance to the one of least norm", "measured": w0, "fails": w0 > 1e-9},
-            absolute=True,
+            measured=value("distance", "from w0"),
+            tolerance=1e-9,
+            control=("distance to the one of least norm", value("distance_to_min_l2", "from w0")),
         ),
-        at_most(
+        claim(
             "weight-decay",
             "With weight decay it ends at the ridge solution, a different point.",
-            SOURCE,
-            float(end["distance"].sel({"method": "weight decay"})),
-            0.0,
-            1e-9,
-            {"what": "its distance to the interpolator of least norm", "measured": decay, "fails": decay > 1e-9},
-            absolute=True,
+            measured=value("distance", "weight decay"),
+            tolerance=1e-9,
+            control=(
+                "its distance to the interpolator of least norm",
+                value("distance_to_min_l2", "weight decay"),
+            ),
         ),
-    ]
-    worst = float(dataset["closed_form_error"].sel({"method": ["from zero", "from w0"]}).max())
-    other = float(dataset["closed_form_error"].sel({"method": "weight decay"}).max())
-    found.append(
-        at_most(
+        claim(
             "iterates",
             "Every recorded iterate equals the closed form (largest distance).",
-            SOURCE,
-            worst,
-            0.0,
-            1e-10,
-            {"what": "the same with weight decay", "measured": other, "fails": other > 1e-10},
-            absolute=True,
-        )
-    )
-    return found
+            measured=dataset["closed_form_error"].sel({"method": ["from zero", "from w0"]}).max(),
+            tolerance=1e-10,
+            control=("the same with weight decay", dataset["closed_form_error"].sel({"method": "weight decay"}).max()),
+        ),
+    ]
 
 
 EXPERIMENT = Experiment(

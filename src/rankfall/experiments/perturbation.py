@@ -1,5 +1,6 @@
 """Robustness: other observed values, and the unobserved entry in the other positions."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,12 @@ from .._types import Array
 from ..dynamics import Record, Stop
 from ..problems import two_by_two
 from ..theory.claim import Claim, at_least, at_most
-from .base import Experiment, Settings, join, last, run_lanes, signed_starts
+from .base import Experiment, Settings, join, lanes_of, last, run_lanes, signed_starts, worst_ratio
 
 SOURCE = "Razin and Cohen (2020), theorem 2"
+# Smaller eps are still on their way at the losses that runs reach: at loss 1e-7 the proved bound is 0.9 % short of the
+# limit for eps = 0.05, but 4.3 % for 0.01, and that takes more than twenty million steps.
+LEAST_EPS_WITH_LIMIT, LIMIT_TOLERANCE = 0.05, 0.01
 POSITIONS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
@@ -33,14 +37,14 @@ class Perturbation(Settings):
 
 
 def compute(settings: Perturbation, progress: bool) -> xr.Dataset:
-    """Train each perturbation from its required sign; each position from both signs."""
+    """Train each perturbation and each position from both signs of the determinant."""
     parts = []
     for eps, loss in zip(settings.eps, settings.losses, strict=True):
         label = {"panel": "eps", "z": settings.z, "z_prime": settings.z_prime, "eps": eps, "position": "(0, 0)"}
-        parts.append(_run(settings, label, (0, 0), loss, (1,), progress))
+        parts.append(_run(settings, label, (0, 0), loss, progress))
     for position in POSITIONS:
         label = {"panel": "positions", "z": 1.0, "z_prime": 1.0, "eps": 0.0, "position": str(position)}
-        parts.append(_run(settings, label, position, settings.position_loss, (1, -1), progress))
+        parts.append(_run(settings, label, position, settings.position_loss, progress))
     return join(parts)
 
 
@@ -49,7 +53,6 @@ def _run(
     label: dict[str, Any],
     position: tuple[int, int],
     loss: float,
-    matches: tuple[int, ...],
     progress: bool,
 ) -> xr.Dataset:
     problem = two_by_two(label["z"], label["z_prime"], label["eps"], position=position)
@@ -67,7 +70,7 @@ def _run(
             settings.rate,
             {**label, "depth": settings.depth, "sign_matches": match > 0},
         )
-        for match in matches
+        for match in (1, -1)
     ]
     # Half the sum of squares at W = 0 is the largest loss a small start has.
     top = 0.5 * (label["z"] ** 2 + label["z_prime"] ** 2 + label["eps"] ** 2)
@@ -76,66 +79,46 @@ def _run(
 
 
 def claims(dataset: xr.Dataset) -> list[Claim]:
-    """Bounds for each perturbation and position, limits where they are finite."""
+    """Bounds for each perturbation and position, limits where the runs come near them."""
     found = []
-    by_eps = dataset.sel(lane=dataset["panel"] == "eps")
-    for eps in np.unique(by_eps["eps"].values):
-        lanes = by_eps.sel(lane=by_eps["eps"] == eps)
-        z, z_prime = float(lanes["z"][0]), float(lanes["z_prime"][0])
-        at_start = np.abs(lanes["unobserved"].values[:, 0, 0])
-        control = float(at_start.max() / _bound(last(lanes, "loss"), z, z_prime, float(eps)).min())
-        found.append(
-            at_least(
-                f"bound-eps-{eps:g}",
-                f"eps = {eps:g}: |unobserved entry| over its proved bound, smallest over all points.",
-                SOURCE,
-                _worst(lanes, z, z_prime, float(eps)),
-                1.0,
-                1e-9,
-                {"what": "largest entry of a start over the end's bound", "measured": control, "fails": control < 1},
-            )
-        )
-        if eps >= 0.1:
-            limit = float(theory.perturbed_limit(z, z_prime, float(eps)))
-            before = float(np.abs(lanes["unobserved"].values[:, 0, 0] / limit - 1).min())
-            worst = float(np.abs(last(lanes, "unobserved")[:, 0] / limit - 1).max())
+    by_eps = lanes_of(dataset, panel="eps")
+    for eps in np.unique(by_eps["eps"].values).tolist():
+        right, wrong = (lanes_of(by_eps, eps=eps, sign_matches=matches) for matches in (True, False))
+        bound = partial(_bound, z=float(right["z"][0]), z_prime=float(right["z_prime"][0]), eps=eps)
+        found.append(_bounded(f"bound-eps-{eps:g}", f"eps = {eps:g}, det of the sign of z z'", right, wrong, bound))
+        if eps >= LEAST_EPS_WITH_LIMIT:
+            limit = float(theory.perturbed_limit(float(right["z"][0]), float(right["z_prime"][0]), eps))
+            start = np.abs(right["unobserved"].values[:, 0, 0] / limit - 1).min()
             found.append(
                 at_most(
                     f"limit-eps-{eps:g}",
-                    f"eps = {eps:g}: relative distance of the unobserved entry from z z'/eps = {limit:g} at the end.",
+                    f"eps = {eps:g}: the entry ends near z z'/eps = {limit:g} (largest relative distance).",
                     SOURCE,
-                    worst,
+                    np.abs(last(right, "unobserved")[:, 0] / limit - 1).max(),
                     0.0,
-                    0.05,
-                    {"what": "smallest such distance at a start", "measured": before, "fails": before > 0.05},
+                    LIMIT_TOLERANCE,
+                    ("where depth 1 would leave it, at its start (smallest relative distance)", start),
                     absolute=True,
                 )
             )
-    by_position = dataset.sel(lane=dataset["panel"] == "positions")
+    by_position = lanes_of(dataset, panel="positions")
     for position in map(str, POSITIONS):
-        here = by_position.sel(lane=by_position["position"] == position)
-        right = _worst(here.sel(lane=here["sign_matches"]), 1.0, 1.0, 0.0)
-        wrong = _worst(here.sel(lane=~here["sign_matches"]), 1.0, 1.0, 0.0)
-        found.append(
-            at_least(
-                f"position-{position}",
-                f"Unobserved entry at {position}, start with the sign the rule asks for: entry over "
-                "bound, smallest over all points.",
-                SOURCE,
-                right,
-                1.0,
-                1e-9,
-                {"what": "starts with the other sign", "measured": wrong, "fails": wrong < 1 - 1e-9},
-            )
-        )
+        right, wrong = (lanes_of(by_position, position=position, sign_matches=matches) for matches in (True, False))
+        words = f"Unobserved entry at {position}, det of the sign the rule asks for"
+        found.append(_bounded(f"position-{position}", words, right, wrong, theory.unobserved_lower_bound))
     return found
 
 
-def _worst(lanes: xr.Dataset, z: float, z_prime: float, eps: float) -> float:
-    loss, entry = lanes["loss"].values, np.abs(lanes["unobserved"].values[..., 0])
-    where = np.isfinite(loss)
-    bound = _bound(loss[where], z, z_prime, eps)
-    return float((entry[where][bound > 0] / bound[bound > 0]).min())
+def _bounded(name: str, words: str, right: xr.Dataset, wrong: xr.Dataset, bound: Any) -> Claim:
+    return at_least(
+        name,
+        f"{words}: |unobserved entry| over its proved bound, smallest over all points.",
+        SOURCE,
+        worst_ratio(right, bound),
+        1.0,
+        1e-9,
+        ("starts with the other sign", worst_ratio(wrong, bound)),
+    )
 
 
 def _bound(loss: Array, z: float, z_prime: float, eps: float) -> Array:

@@ -9,10 +9,12 @@ from .. import theory
 from ..dynamics import Record, Stop
 from ..factorizations import MatrixFactorization
 from ..problems import two_by_two
-from ..theory.claim import Claim, Control, at_least, at_most
-from .base import Experiment, Settings, join, last, run_lanes, signed_starts
+from ..theory.claim import Claim, at_least, at_most
+from .base import Experiment, Settings, join, lanes_of, last, run_lanes, signed_starts, worst_ratio
 
 SOURCE = "Razin and Cohen (2020), theorem 1 and figure 1"
+# The bound is attained in the limit, so a ratio of 1 less rounding must pass: 1e-9, seven digits above float64's.
+ROUNDING = 1e-9
 
 
 class UnobservedEntry(Settings):
@@ -43,6 +45,7 @@ def compute(settings: UnobservedEntry, progress: bool) -> xr.Dataset:
             stop = Stop(loss=settings.loss, steps=settings.float32_steps)
             parts.append(run_lanes(two_by_two(dtype="float32"), balanced, stop, record, progress))
     dataset = join(parts)
+    dataset.attrs["target_loss"] = settings.loss
     dataset["start_unobserved"] = ("lane", dataset["unobserved"].values[:, 0, 0].copy())
     return dataset
 
@@ -67,94 +70,70 @@ def _groups(settings: UnobservedEntry, depth: int) -> list[tuple[MatrixFactoriza
 
 
 def claims(dataset: xr.Dataset) -> list[Claim]:
-    """Claims of the figure."""
-    double = dataset.sel(lane=dataset["dtype"] == "float64")
+    """Claim the bound at each depth, how far it was followed, the sign that it rests on, and that depth 1 stays."""
+    double = lanes_of(dataset, dtype="float64")
+    bound = theory.unobserved_lower_bound
     found = []
     for depth, kind in ((2, "identity"), (3, "balanced"), (4, "balanced")):
-        of_depth = double.sel(lane=double["depth"] == depth)
-        chosen = of_depth.sel(lane=of_depth["kind"] == kind)
-        control = worst_ratio(of_depth.sel(lane=of_depth["kind"] == "negative determinant"))
+        right, wrong = (lanes_of(double, depth=depth, kind=k) for k in (kind, "negative determinant"))
         found.append(
             at_least(
                 f"bound-depth-{depth}",
                 f"Depth {depth} from {kind} starts of positive determinant: at every recorded point the unobserved "
                 "entry is at least the proved bound B(loss) (worst ratio).",
                 SOURCE,
-                worst_ratio(chosen),
+                worst_ratio(right, bound),
                 1.0,
-                1e-9,
-                {
-                    "what": "the same ratio from starts of negative determinant",
-                    "measured": control,
-                    "fails": control < 1 - 1e-9,
-                },
+                ROUNDING,
+                ("the same ratio from starts of negative determinant", worst_ratio(wrong, bound)),
             )
         )
-        if kind == "balanced":
-            reached = float((chosen["stop_reason"] == "loss").mean())
-            grown = float(np.abs(last(chosen, "unobserved")).min())
-            needed = float(theory.unobserved_lower_bound(float(np.max(last(chosen, "loss")))))
-            other = float(
-                np.abs(last(of_depth.sel(lane=of_depth["kind"] == "negative determinant"), "unobserved")).min()
+    for depth in (3, 4):
+        right, wrong = (lanes_of(double, depth=depth, kind=k) for k in ("balanced", "negative determinant"))
+        found.append(
+            at_least(
+                f"growth-depth-{depth}",
+                f"Depth {depth}: every balanced run gets as far as the bound at the target loss "
+                f"{dataset.attrs['target_loss']:g} (smallest |unobserved entry| at the end).",
+                SOURCE,
+                np.abs(last(right, "unobserved")).min(),
+                bound(dataset.attrs["target_loss"]),
+                ROUNDING,
+                ("the smallest from starts of negative determinant", np.abs(last(wrong, "unobserved")).min()),
             )
-            found.append(
-                at_least(
-                    f"reached-depth-{depth}",
-                    f"Depth {depth}: the share of balanced runs that reach the target loss.",
-                    SOURCE,
-                    reached,
-                    1.0,
-                    0.0,
-                    _nowhere_near(double),
-                )
-            )
-            found.append(
-                at_least(
-                    f"growth-depth-{depth}",
-                    f"Depth {depth}: the smallest |unobserved entry| where a balanced run ends, and the bound there.",
-                    SOURCE,
-                    grown,
-                    needed,
-                    1e-9,
-                    {
-                        "what": "the smallest from starts of negative determinant",
-                        "measured": other,
-                        "fails": other < needed,
-                    },
-                )
-            )
-    one = double.sel(lane=double["depth"] == 1)
-    moved = float(np.abs(last(one, "unobserved")[:, 0] - one["start_unobserved"].values).max())
-    deep = double.sel(lane=(double["depth"] == 3) & (double["kind"] == "balanced"))
-    far = float(np.abs(last(deep, "unobserved")[:, 0] - deep["start_unobserved"].values).min())
+        )
+    deep = double.isel(lane=np.flatnonzero(double["depth"].values > 1))
+    sign = deep["det_sign"].values
+    found.append(
+        at_least(
+            "bound-while-positive",
+            "Depths 2 to 4, every start, balanced or not: wherever the determinant is still positive the bound holds "
+            "(worst ratio). Curves that freeze below it do so after their determinant has changed sign.",
+            "segment lemma: a statement about every matrix of positive determinant",
+            worst_ratio(deep, bound, sign > 0),
+            1.0,
+            ROUNDING,
+            ("the same ratio where the determinant is negative", worst_ratio(deep, bound, sign < 0)),
+        )
+    )
     found.append(
         at_most(
             "depth-1-stays",
             "Depth 1: the unobserved entry stays where it started (largest change).",
             SOURCE,
-            moved,
+            _moved(lanes_of(double, depth=1)).max(),
             0.0,
             1e-15,
-            {"what": "the smallest change at depth 3", "measured": far, "fails": far > 1e-15},
+            ("the smallest change at depth 3", _moved(lanes_of(double, depth=3, kind="balanced")).min()),
             absolute=True,
         )
     )
     return found
 
 
-def _nowhere_near(double: xr.Dataset) -> Control:
-    """Control: with a tenth of the loss as the target, no run has reached it."""
-    loss = last(double, "loss")
-    share = float((loss <= 0.1 * loss.min()).mean())
-    return {"what": "share of runs below a tenth of the lowest loss", "measured": share, "fails": share < 1.0}
-
-
-def worst_ratio(lanes: xr.Dataset) -> float:
-    """Smallest |unobserved entry| / B(loss) over all recorded points with loss below 1/2."""
-    loss = lanes["loss"].values
-    entry = np.abs(lanes["unobserved"].values[..., 0])
-    where = np.isfinite(loss) & (loss < 0.5)
-    return float((entry[where] / np.asarray(theory.unobserved_lower_bound(loss[where]))).min())
+def _moved(lanes: xr.Dataset) -> np.ndarray:
+    """How far the unobserved entry has gone from where it started."""
+    return np.abs(last(lanes, "unobserved")[:, 0] - lanes["start_unobserved"].values)
 
 
 EXPERIMENT = Experiment(
@@ -165,8 +144,10 @@ EXPERIMENT = Experiment(
         "depth matrices is trained on the three. If training preferred small norms, it would choose * = 0. Instead the "
         "unobserved entry grows as the loss falls, at least as fast as the proved bound (the black line), provided "
         "that the start is balanced and its determinant positive. A single matrix (depth 1) leaves the entry where it "
-        "was. In floating point the depth-2 curves of random balanced starts freeze near 7 to 9: rounding flips the "
-        "sign of the determinant, which exact gradient flow cannot do."
+        "was. The depth-2 curves of random balanced starts freeze near 7 to 9: descent takes finite steps, which "
+        "unbalance the factors a little, and at depth 2 that little grows until the determinant changes sign, as it "
+        "cannot along the exact flow (the experiment determinant-sign measures this). In float32 rounding does the "
+        "same, and near the end of the deeper runs it swallows whole steps, so that they slow down or stall."
     ),
     settings=UnobservedEntry,
     compute=compute,

@@ -8,21 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..theory import unobserved_lower_bound
-from .style import BOUND, FAINT, PALETTE, UNOBSERVED, figure, key, label, legend_below, power
+from .style import BOUND, FAINT, PALETTE, UNOBSERVED, figure, key, label, legend_below
 
 SIGNS = {1: (PALETTE[0], "o", "det > 0"), -1: (PALETTE[1], "s", "det < 0")}
-OFFSET = 0.16
+DEPTH_COLOURS, DEPTH_MARKERS = PALETTE[2:6], "o^Dv"
+PRECISIONS = {"float64": ("-", "o"), "float32": ("--", "x")}
+REASONS = {"loss": "reached", "steps": "out of steps", "diverged": "diverged"}
 
 
 def draw(ds: xr.Dataset) -> Figure:
-    """Draw four panels: the chance, the two outcomes, who reaches the loss, and who keeps the sign."""
+    """Draw six panels: the chance, what becomes of both halves, who reaches the loss, and what loses the sign."""
     title = "The sign of the determinant is a coin toss, and it decides where the unobserved entry goes"
-    whole, (chance, outcome, reached, kept) = figure(title, 4, rows=2, height=7.6)
-    _chance(chance, ds)
-    _outcome(outcome, ds)
-    _reached(reached, ds)
-    _kept(kept, ds)
+    whole, axes = figure(title, 6, rows=2, height=8.6)
+    for panel, ax in zip((_chance, _outcome, _reached, _imbalance, _step_entry, _step_imbalance), axes, strict=True):
+        panel(ax, ds)
     return whole
+
+
+def _depth_look(number: int) -> dict[str, Any]:
+    return {"color": DEPTH_COLOURS[number % 4], "marker": DEPTH_MARKERS[number % 4], "markersize": 4.5}
 
 
 def _chance(ax: Axes, ds: xr.Dataset) -> None:
@@ -41,7 +45,7 @@ def _chance(ax: Axes, ds: xr.Dataset) -> None:
         ax.annotate(f"{value:.3g}", (at, place), (-8 if right else 8, 0), textcoords="offset points", va="center",
                     ha="right" if right else "left", fontsize=8.5)  # fmt: skip
     ax.axvline(0.5, color=BOUND, linewidth=0.9, linestyle="--")
-    label(ax, "random starts: det > 0 with probability 1/2", "share of starts with det > 0", "kind of start")
+    label(ax, "det > 0 with probability 1/2", "share of starts with det > 0", "kind of start")
     ax.set_yticks(places, ds["depth_kind"].values.tolist())
     ax.locator_params(axis="x", nbins=5)
     band = key("one half, four standard deviations", color="#C4C4C4", linewidth=7)
@@ -49,62 +53,94 @@ def _chance(ax: Axes, ds: xr.Dataset) -> None:
 
 
 def _outcome(ax: Axes, ds: xr.Dataset) -> None:
-    depth, start, final, loss = (ds[name].values for name in ("depth", "start_sign", "final_unobserved", "final_loss"))
-    reached = ds["reached"].values.astype(bool)
-    for sign, (colour, marker, _) in SIGNS.items():
-        here = (start == sign) & np.isfinite(final)
-        x = depth - sign * OFFSET + _aside(depth, here)
-        ax.plot(x[here & reached], np.abs(final[here & reached]), marker, color=colour, markersize=4.5)
-        look: dict[str, Any] = {"markerfacecolor": "white", "color": colour, "markersize": 4.5}
-        ax.plot(x[here & ~reached], np.abs(final[here & ~reached]), marker, **look)
-        if sign > 0:
-            ax.plot(x[here], unobserved_lower_bound(loss[here]), "_", color=BOUND, markersize=7, zorder=3)
+    """Draw where runs end, as a share of the bound at the loss that they end at."""
+    depth, scale, start, loss = (ds[name].values for name in ("depth", "scale", "start_sign", "final_loss"))
+    there = np.isfinite(ds["unobserved"].values) & np.isfinite(loss) & (loss < 0.5)
+    share = np.full(len(depth), np.nan)
+    share[there] = ds["unobserved"].values[there] / unobserved_lower_bound(loss[there])
+    depths = sorted(set(depth.tolist()))
+    for number, one in enumerate(depths):
+        for sign in SIGNS:
+            here = there & (depth == one) & (start == sign)
+            # Depths side by side, det > 0 filled and det < 0 empty.
+            x = scale[here] * 1.6 ** (number - (len(depths) - 1) / 2)
+            fill = {} if sign > 0 else {"markerfacecolor": "white"}
+            ax.plot(x, share[here], linestyle="none", **_depth_look(number), **fill)
+    ax.axhline(1, color=BOUND, linewidth=0.9, linestyle="--")
+    ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.set_xticks(sorted(set(depth.tolist())))
-    label(ax, "it grows from one sign, and stays finite from the other", "depth", f"final {UNOBSERVED}")
-    entries = [key(text, linestyle="none", marker=marker, color=colour) for colour, marker, text in SIGNS.values()]
-    entries.append(key("proved lower bound, det > 0", linestyle="none", marker="_", color=BOUND, markersize=9))
-    if not reached.all():
-        entries.append(key("loss not reached", linestyle="none", marker="o", markerfacecolor="white"))
+    label(ax, "depths 3, 4: det > 0 gets to the bound", "size of the start", f"final {UNOBSERVED} / bound")
+    entries = [key(f"depth {one}", linestyle="none", **_depth_look(number)) for number, one in enumerate(depths)]
+    entries.append(key("start of det < 0", linestyle="none", marker="o", markerfacecolor="white"))
     legend_below(ax, entries, 2)
 
 
-def _aside(depth: np.ndarray, here: np.ndarray) -> np.ndarray:
-    """Return shifts that put the chosen runs of a depth side by side, so that none hides another."""
-    shift = np.zeros(len(depth))
-    for one in np.unique(depth[here]):
-        group = np.flatnonzero(here & (depth == one))
-        shift[group] = np.linspace(-0.12, 0.12, len(group))
-    return shift
-
-
 def _reached(ax: Axes, ds: xr.Dataset) -> None:
-    depth, scale, sign = (ds[f"cell_{name}"].values for name in ("depth", "scale", "sign"))
-    scales, depths = sorted(set(scale.tolist())), sorted(set(depth.tolist()))
-    entries = [key(text, linestyle="none", marker=marker, color=FAINT) for _, marker, text in SIGNS.values()]
+    """Draw, for each depth, size and sign of the start, the share of runs that reaches the loss."""
+    depth, scale, sign, reason = (ds[name].values for name in ("depth", "scale", "start_sign", "reason"))
+    depths, scales = sorted(set(depth.tolist())), sorted(set(scale.tolist()))
+    entries = []
     for number, one in enumerate(depths):
-        colour = PALETTE[2 + number % 4]
-        entries.append(key(f"depth {one}", color=colour, linewidth=5))
-        for place, (own, (_, marker, _)) in enumerate(SIGNS.items()):
-            here = np.flatnonzero((depth == one) & (sign == own))
-            shift = (2 * number + place - len(depths) + 0.5) * 0.8 / (2 * len(depths))
-            x = np.array([scales.index(s) for s in scale[here].tolist()], dtype=float) + shift
-            share = ds["fraction"].values[here]
-            ax.vlines(x, 0, share, color=colour, linewidth=3, alpha=0.6)
-            ax.plot(x, share, marker, color=colour, markersize=5)
-    ax.set_xticks(range(len(scales)), [power(s) for s in scales])
-    ax.set_ylim(0, 1.1)
+        look = _depth_look(number)
+        for own, fill in ((1, {}), (-1, {"markerfacecolor": "white"})):
+            cells = [(depth == one) & (sign == own) & (scale == s) for s in scales]
+            share = np.array([(reason[cell] == "loss").mean() if cell.any() else np.nan for cell in cells])
+            x = np.array(scales) * 1.25 ** (2 * number + (own < 0) - len(depths) + 0.5)
+            ax.plot(x, share, linestyle=(0, (1, 2)), linewidth=0.8, **look, **fill)
+        entries.append(key(f"depth {one}", linestyle="none", **look))
+    for reason_given, height in (("diverged", 0.12), ("steps", 0.04)):
+        where = scale[reason == reason_given]
+        if where.size:
+            middle = float(np.exp(np.log(where).mean()))
+            ax.text(middle, height, REASONS[reason_given], ha="center", fontsize=8.5, color=FAINT)
+    ax.set_xscale("log")
+    ax.set_ylim(-0.05, 1.1)
     label(ax, "which balanced starts reach the loss", "size of the start", "share of runs")
-    legend_below(ax, entries, 5)
+    legend_below(ax, [*entries, key("start of det < 0", linestyle="none", marker="o", markerfacecolor="white")], 2)
 
 
-def _kept(ax: Axes, ds: xr.Dataset) -> None:
+def _imbalance(ax: Axes, ds: xr.Dataset) -> None:
     entries = []
     for number, depth in enumerate(ds["imbalance_depth"].values.tolist()):
-        look: dict[str, Any] = {"color": PALETTE[2 + number % 4], "marker": "o^Dv"[number % 4]}
-        ax.plot(ds["imbalance"].values, ds["kept_sign"].isel(imbalance_depth=number).values, markersize=5, **look)
-        entries.append(key(f"depth {depth}", **look))
+        look = _depth_look(number)
+        values = ds["unobserved_by_imbalance"].isel(imbalance_depth=number).transpose("imbalance", "seed").values
+        ax.plot(ds["imbalance"].values, np.nanmedian(values, axis=1), **look)
+        ax.plot(ds["imbalance"].values, values, linestyle="none", alpha=0.45, **(look | {"markersize": 2.5}))
+        entries.append(key(f"depth {depth}, median", **look))
+    bound = float(unobserved_lower_bound(ds.attrs["target_loss"]))
+    ax.axhline(bound, color=BOUND, linewidth=0.9, linestyle="--")
     ax.set_xscale("log")
-    ax.set_ylim(-0.03, 1.1)
-    label(ax, "how unbalanced a start may be", "relative imbalance of the factors", "share that keeps det > 0")
-    legend_below(ax, entries, 4)
+    ax.set_yscale("symlog", linthresh=1)
+    ax.set_ylim(bottom=0)
+    label(ax, "how unbalanced a start may be", "relative imbalance of the factors", f"{UNOBSERVED} while det > 0")
+    legend_below(ax, [*entries, key("bound at the target loss", color=BOUND, linewidth=0.9, linestyle="--")], 2)
+
+
+def _step_entry(ax: Axes, ds: xr.Dataset) -> None:
+    _over_step_size(ax, ds, "unobserved_by_step_size")
+    label(ax, "depth 2: small steps keep det > 0", "step size", f"{UNOBSERVED} while det > 0")
+
+
+def _step_imbalance(ax: Axes, ds: xr.Dataset) -> None:
+    size, middle = _over_step_size(ax, ds, "unbalancedness")
+    ax.plot(size, middle[size.argmin()] * size / size.min(), color=BOUND, linewidth=0.9, linestyle=":")
+    ax.set_yscale("log")
+    label(ax, "depth 2: the steps unbalance", "step size", "unbalancedness at the end")
+
+
+def _over_step_size(ax: Axes, ds: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a variable over the step size, falling to the right; return the sizes and its float64 medians."""
+    size, entries, middle = ds["step_size"].values, [], np.empty(0)
+    for precision, (style, marker) in PRECISIONS.items():
+        values = ds[name].sel(precision=precision).transpose("step_size", "seed").values
+        look: dict[str, Any] = {"color": PALETTE[0] if precision == "float64" else FAINT, "marker": marker}
+        ax.plot(size, np.nanmedian(values, axis=1), linestyle=style, markersize=5, **look)
+        ax.plot(size, values, linestyle="none", markersize=2.5, alpha=0.5, **look)
+        entries.append(key(f"{precision}, median", linestyle=style, **look))
+        middle = np.nanmedian(values, axis=1) if precision == "float64" else middle
+    if name == "unbalancedness":
+        entries.append(key("in proportion to the step", color=BOUND, linewidth=0.9, linestyle=":"))
+    ax.set_xscale("log")
+    ax.xaxis.set_inverted(True)
+    legend_below(ax, entries, 2)
+    return size, middle

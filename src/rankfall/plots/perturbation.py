@@ -26,6 +26,7 @@ def draw(ds: xr.Dataset) -> Figure:
 
 def _perturbed(ax: Axes, ds: xr.Dataset) -> None:
     entries = []
+    ds = ds.isel(lane=np.flatnonzero(ds["sign_matches"].values))
     for number, ((eps, z, z_prime), lanes) in enumerate(groups(ds, "eps", "z", "z_prime")):
         colour = PALETTE[number % len(PALETTE)]
         draw_group(ax, lanes, unobserved(lanes), colour, "-", 1.4)
@@ -52,8 +53,6 @@ def _perturbed(ax: Axes, ds: xr.Dataset) -> None:
 
 def _positions(ax: Axes, ds: xr.Dataset) -> None:
     colours: dict[str, str] = {}
-    if "sign_matches" not in ds.coords:
-        ds = ds.assign_coords(sign_matches=("lane", np.ones(ds.sizes["lane"], dtype=bool)))
     for (position, matches), lanes in groups(ds, "position", "sign_matches"):
         colour = colours.setdefault(position, PALETTE[len(colours) % len(PALETTE)])
         # The curves of different positions may coincide: widths that decrease keep all of them visible.

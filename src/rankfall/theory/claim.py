@@ -5,6 +5,7 @@ must be false, and whether it indeed failed there.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, SupportsFloat, TypeAlias, TypedDict
 
@@ -103,7 +104,7 @@ def at_least(
     measured: SupportsFloat,
     expected: SupportsFloat,
     tolerance: SupportsFloat = 0.0,
-    control: Control | None = None,
+    control: tuple[str, SupportsFloat] | None = None,
     *,
     absolute: bool = False,
 ) -> Claim:
@@ -117,8 +118,9 @@ def at_least(
         The values compared; NaN never holds.
     tolerance : float, default 0.0
         Slack, relative to ``|expected|``.
-    control : Control, optional
-        Negative control.
+    control : (str, float), optional
+        Negative control: what was measured where the statement must be false, and the value, which is put to the
+        same comparison; NaN does not count as failing.
     absolute : bool, default False
         Whether ``tolerance`` is in the units of the values instead.
 
@@ -130,7 +132,7 @@ def at_least(
     Raises
     ------
     ValueError
-        If ``tolerance`` is negative or not finite, or ``control`` has other keys than a ``Control``.
+        If ``tolerance`` is negative or not finite.
 
     References
     ----------
@@ -141,8 +143,8 @@ def at_least(
     >>> at_least("norm", "the norm exceeds its bound", "theorem 1", measured=2.0, expected=1.0).holds
     True
     """
-    got, wanted, slack = _numbers(measured, expected, tolerance, absolute)
-    return Claim(name, statement, source, wanted, got, float(tolerance), got >= wanted - slack, control)
+    wanted, slack = _expected(expected, tolerance, absolute)
+    return _claim(name, statement, source, lambda got: got >= wanted - slack, measured, wanted, tolerance, control)
 
 
 def at_most(
@@ -152,7 +154,7 @@ def at_most(
     measured: SupportsFloat,
     expected: SupportsFloat,
     tolerance: SupportsFloat = 0.0,
-    control: Control | None = None,
+    control: tuple[str, SupportsFloat] | None = None,
     *,
     absolute: bool = False,
 ) -> Claim:
@@ -166,8 +168,9 @@ def at_most(
         The values compared; NaN never holds.
     tolerance : float, default 0.0
         Slack, relative to ``|expected|``.
-    control : Control, optional
-        Negative control.
+    control : (str, float), optional
+        Negative control: what was measured where the statement must be false, and the value, which is put to the
+        same comparison; NaN does not count as failing.
     absolute : bool, default False
         Whether ``tolerance`` is in the units of the values instead.
 
@@ -179,7 +182,7 @@ def at_most(
     Raises
     ------
     ValueError
-        If ``tolerance`` is negative or not finite, or ``control`` has other keys than a ``Control``.
+        If ``tolerance`` is negative or not finite.
 
     References
     ----------
@@ -190,8 +193,8 @@ def at_most(
     >>> at_most("rank", "the rank stays below its bound", "theorem 1", measured=1.2, expected=1.1).holds
     False
     """
-    got, wanted, slack = _numbers(measured, expected, tolerance, absolute)
-    return Claim(name, statement, source, wanted, got, float(tolerance), got <= wanted + slack, control)
+    wanted, slack = _expected(expected, tolerance, absolute)
+    return _claim(name, statement, source, lambda got: got <= wanted + slack, measured, wanted, tolerance, control)
 
 
 def close_to(
@@ -201,7 +204,7 @@ def close_to(
     measured: SupportsFloat,
     expected: SupportsFloat,
     tolerance: SupportsFloat,
-    control: Control | None = None,
+    control: tuple[str, SupportsFloat] | None = None,
     *,
     absolute: bool = False,
 ) -> Claim:
@@ -215,8 +218,9 @@ def close_to(
         The values compared; NaN never holds, an infinity only equals itself.
     tolerance : float
         Slack, relative to ``|expected|``.
-    control : Control, optional
-        Negative control.
+    control : (str, float), optional
+        Negative control: what was measured where the statement must be false, and the value, which is put to the
+        same comparison; NaN does not count as failing.
     absolute : bool, default False
         Whether ``tolerance`` is in the units of the values instead.
 
@@ -228,7 +232,7 @@ def close_to(
     Raises
     ------
     ValueError
-        If ``tolerance`` is negative or not finite, or ``control`` has other keys than a ``Control``.
+        If ``tolerance`` is negative or not finite.
 
     References
     ----------
@@ -239,22 +243,43 @@ def close_to(
     >>> close_to("x", "x is near 1", "theorem 2", measured=1.01, expected=1.0, tolerance=0.05).holds
     True
     """
-    got, wanted, slack = _numbers(measured, expected, tolerance, absolute)
-    holds = got == wanted or abs(got - wanted) <= slack
-    return Claim(name, statement, source, wanted, got, float(tolerance), holds, control)
+    wanted, slack = _expected(expected, tolerance, absolute)
+
+    def near(got: float) -> bool:
+        return got == wanted or abs(got - wanted) <= slack
+
+    return _claim(name, statement, source, near, measured, wanted, tolerance, control)
 
 
-def _numbers(
-    measured: SupportsFloat, expected: SupportsFloat, tolerance: SupportsFloat, absolute: bool
-) -> tuple[float, float, float]:
-    """Both values as Python floats, and the slack in their units."""
-    got, wanted, share = float(measured), float(expected), float(tolerance)
+def _claim(
+    name: str,
+    statement: str,
+    source: str,
+    holds: Callable[[float], bool],
+    measured: SupportsFloat,
+    expected: float,
+    tolerance: SupportsFloat,
+    control: tuple[str, SupportsFloat] | None,
+) -> Claim:
+    """Put the measured value, and that of the control, to one comparison."""
+    got = float(measured)
+    negative: Control | None = None
+    if control is not None:
+        what, value = control[0], float(control[1])
+        # A control that could not be measured shows nothing.
+        negative = {"what": what, "measured": value, "fails": not (math.isnan(value) or holds(value))}
+    return Claim(name, statement, source, expected, got, float(tolerance), holds(got), negative)
+
+
+def _expected(expected: SupportsFloat, tolerance: SupportsFloat, absolute: bool) -> tuple[float, float]:
+    """Return the expected value as a Python float, and the slack in its units."""
+    wanted, share = float(expected), float(tolerance)
     if not (math.isfinite(share) and share >= 0):
         raise ValueError(f"tolerance is {share!r}, but must be finite and not negative; pass 0 for none.")
     if absolute:
-        return got, wanted, share
+        return wanted, share
     # A share of infinity would turn the comparison into one with NaN; beside an infinite value no slack means anything.
-    return got, wanted, share * abs(wanted) if math.isfinite(wanted) else 0.0
+    return wanted, share * abs(wanted) if math.isfinite(wanted) else 0.0
 
 
 def _plain(value: Any) -> Any:
