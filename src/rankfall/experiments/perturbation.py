@@ -87,26 +87,35 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
         bound = partial(_bound, z=float(right["z"][0]), z_prime=float(right["z_prime"][0]), eps=eps)
         found.append(_bounded(f"bound-eps-{eps:g}", f"eps = {eps:g}, det of the sign of z z'", right, wrong, bound))
         if eps >= LEAST_EPS_WITH_LIMIT:
-            limit = float(theory.perturbed_limit(float(right["z"][0]), float(right["z_prime"][0]), eps))
-            start = np.abs(right["unobserved"].values[:, 0, 0] / limit - 1).min()
-            found.append(
-                at_most(
-                    f"limit-eps-{eps:g}",
-                    f"eps = {eps:g}: the entry ends near z z'/eps = {limit:g} (largest relative distance).",
-                    SOURCE,
-                    np.abs(last(right, "unobserved")[:, 0] / limit - 1).max(),
-                    0.0,
-                    LIMIT_TOLERANCE,
-                    ("where depth 1 would leave it, at its start (smallest relative distance)", start),
-                    absolute=True,
-                )
-            )
+            found.append(_limit(right, eps))
     by_position = lanes_of(dataset, panel="positions")
     for position in map(str, POSITIONS):
         right, wrong = (lanes_of(by_position, position=position, sign_matches=matches) for matches in (True, False))
         words = f"Unobserved entry at {position}, det of the sign the rule asks for"
         found.append(_bounded(f"position-{position}", words, right, wrong, theory.unobserved_lower_bound))
     return found
+
+
+def _limit(lanes: xr.Dataset, eps: float) -> Claim:
+    # Where eps is small a start may choose the wrong side of 0. There the determinant keeps the flow from the solutions
+    # (the loss cannot fall below eps^2 / 2), until descent loses its sign and ends at some other solution.
+    kept = last(lanes, "det_sign") == lanes["det_sign"].values[:, 0]
+    limit = float(theory.perturbed_limit(float(lanes["z"][0]), float(lanes["z_prime"][0]), eps))
+    distance = np.abs(last(lanes, "unobserved")[kept, 0] / limit - 1)
+    return at_most(
+        f"limit-eps-{eps:g}",
+        f"eps = {eps:g}: the entry ends near z z'/eps = {limit:g} (largest relative distance over the {kept.sum()} of "
+        f"{kept.size} runs whose determinant keeps its sign to the end).",
+        SOURCE,
+        distance.max() if kept.any() else np.nan,
+        0.0,
+        LIMIT_TOLERANCE,
+        (
+            "where depth 1 would leave it, at its start (smallest relative distance)",
+            np.abs(lanes["unobserved"].values[:, 0, 0] / limit - 1).min(),
+        ),
+        absolute=True,
+    )
 
 
 def _bounded(name: str, words: str, right: xr.Dataset, wrong: xr.Dataset, bound: Any) -> Claim:
