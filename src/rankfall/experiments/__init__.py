@@ -24,7 +24,26 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def load_settings(name: str, full: bool = False) -> Settings:
-    """Read the settings of an experiment by name: the reduced form, or the paper's scale."""
+    """Read the settings of an experiment: the reduced form, or the paper's scale.
+
+    Parameters
+    ----------
+    name : str
+        Name of the experiment.
+    full : bool, default False
+        Whether to read those of the paper's scale.
+
+    Returns
+    -------
+    Settings
+        A pydantic record, of a class of the experiment's own.
+
+    Examples
+    --------
+    >>> from rankfall.experiments import load_settings
+    >>> load_settings("unobserved-entry").loss, load_settings("unobserved-entry", full=True).loss
+    (0.001, 0.0001)
+    """
     return read_settings(EXPERIMENTS[name], full)
 
 

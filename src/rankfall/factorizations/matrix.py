@@ -160,7 +160,16 @@ class MatrixFactorization(eqx.Module):
         return chain_product(self.factors)
 
     def entries(self, indices: Any) -> Array:
-        """End-to-end entries at 0-based ``(n, 2)`` indices, shape ``(..., n)``, without forming the full matrix.
+        """End-to-end entries, without forming the full matrix.
+
+        Parameters
+        ----------
+        indices : array_like of int, shape (n, 2)
+            0-based rows and columns.
+
+        Returns
+        -------
+        array, shape (..., n)
 
         Raises
         ------

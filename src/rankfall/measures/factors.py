@@ -65,6 +65,20 @@ def signed_log_det(factors: Sequence[Any]) -> tuple[Array, Array]:
 def det_sign(factors: Sequence[Any]) -> Array:
     """Sign of the end-to-end determinant, from the factors: see `signed_log_det`.
 
+    Parameters
+    ----------
+    factors : sequence of arrays, shapes (..., width_j, width_{j-1})
+
+    Returns
+    -------
+    array, shape (...)
+        -1, 0 or +1.
+
+    Raises
+    ------
+    ValueError
+        If the product of the factors is not square.
+
     Examples
     --------
     >>> import numpy as np, rankfall as rf
@@ -76,6 +90,20 @@ def det_sign(factors: Sequence[Any]) -> Array:
 
 def log_abs_det(factors: Sequence[Any]) -> Array:
     """Log-magnitude of the end-to-end determinant, from the factors: see `signed_log_det`.
+
+    Parameters
+    ----------
+    factors : sequence of arrays, shapes (..., width_j, width_{j-1})
+
+    Returns
+    -------
+    array, shape (...)
+        Natural logarithm; ``-inf`` where the determinant is zero.
+
+    Raises
+    ------
+    ValueError
+        If the product of the factors is not square.
 
     Examples
     --------

@@ -73,6 +73,19 @@ def log_schatten_norm(matrix: Any, p: float) -> Array:
 def nuclear_norm(matrix: Any) -> Array:
     """Nuclear norm, the sum of the singular values.
 
+    Parameters
+    ----------
+    matrix : array, shape (..., rows, columns)
+
+    Returns
+    -------
+    array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``matrix`` has fewer than two dimensions.
+
     Examples
     --------
     >>> import rankfall as rf
@@ -85,6 +98,19 @@ def nuclear_norm(matrix: Any) -> Array:
 def frobenius_norm(matrix: Any) -> Array:
     """Frobenius norm, the root of the sum of squared entries (computed from the entries, scaled against overflow).
 
+    Parameters
+    ----------
+    matrix : array, shape (..., rows, columns)
+
+    Returns
+    -------
+    array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``matrix`` has fewer than two dimensions.
+
     Examples
     --------
     >>> import rankfall as rf
@@ -96,6 +122,19 @@ def frobenius_norm(matrix: Any) -> Array:
 
 def spectral_norm(matrix: Any) -> Array:
     """Spectral norm, the largest singular value.
+
+    Parameters
+    ----------
+    matrix : array, shape (..., rows, columns)
+
+    Returns
+    -------
+    array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``matrix`` has fewer than two dimensions.
 
     Examples
     --------
@@ -168,6 +207,19 @@ def entrywise_norm(matrix: Any, p: float) -> Array:
 def max_column_sum(matrix: Any) -> Array:
     """Largest column sum of absolute entries, the operator norm of l_1.
 
+    Parameters
+    ----------
+    matrix : array, shape (..., rows, columns)
+
+    Returns
+    -------
+    array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``matrix`` has fewer than two dimensions.
+
     Examples
     --------
     >>> import rankfall as rf
@@ -179,6 +231,19 @@ def max_column_sum(matrix: Any) -> Array:
 
 def max_row_sum(matrix: Any) -> Array:
     """Largest row sum of absolute entries, the operator norm of l_infinity.
+
+    Parameters
+    ----------
+    matrix : array, shape (..., rows, columns)
+
+    Returns
+    -------
+    array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``matrix`` has fewer than two dimensions.
 
     Examples
     --------

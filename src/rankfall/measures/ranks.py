@@ -77,6 +77,19 @@ def numerical_rank(matrix: Any, rtol: float | None = None) -> Array:
 def stable_rank(matrix: Any) -> Array:
     """Stable rank, ``||W||_F^2 / ||W||^2``; 0 at the zero matrix.
 
+    Parameters
+    ----------
+    matrix : array, shape (..., rows, columns)
+
+    Returns
+    -------
+    array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``matrix`` has fewer than two dimensions.
+
     Examples
     --------
     >>> import numpy as np, rankfall as rf

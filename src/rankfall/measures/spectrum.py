@@ -12,9 +12,36 @@ import numpy as np
 from .._types import Array
 from ._namespace import floating, namespace
 
+__all__ = [
+    "distance_to_rank",
+    "effective_rank",
+    "log_schatten_norm",
+    "normalised",
+    "numerical_rank",
+    "rank_suboptimality",
+    "schatten_norm",
+    "stable_rank",
+]
+
 
 def normalised(singular_values: Any) -> tuple[Array, Array]:
-    """Return the singular values over their largest, and the largest (shape ``(..., 1)``; zero stays zero)."""
+    """Return the singular values over their largest, and the largest (shape ``(..., 1)``; zero stays zero).
+
+    Parameters
+    ----------
+    singular_values : array, shape (..., count)
+        In any order.
+
+    Returns
+    -------
+    tuple of arrays, shapes (..., count) and (..., 1)
+
+    Examples
+    --------
+    >>> from rankfall.measures import spectrum
+    >>> spectrum.normalised([4.0, 1.0])[0]
+    array([1.  , 0.25])
+    """
     s = floating(singular_values)
     xp = namespace(s)
     top = s.max(axis=-1, keepdims=True)
@@ -22,7 +49,30 @@ def normalised(singular_values: Any) -> tuple[Array, Array]:
 
 
 def log_schatten_norm(singular_values: Any, p: float) -> Array:
-    """Return ``ln ||W||_{S_p}``, finite even where the quasi-norm itself overflows; ``-inf`` at the zero matrix."""
+    """Return ``ln ||W||_{S_p}``, finite even where the quasi-norm itself overflows; ``-inf`` at the zero matrix.
+
+    Parameters
+    ----------
+    singular_values : array, shape (..., count)
+        In any order.
+    p : float
+        Positive; ``np.inf`` for the largest value alone.
+
+    Returns
+    -------
+    array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is not positive.
+
+    Examples
+    --------
+    >>> from rankfall.measures import spectrum
+    >>> round(float(spectrum.log_schatten_norm([1.0, 1.0, 1.0], p=0.001)), 3)
+    1098.612
+    """
     if not p > 0:
         raise ValueError(f"p is {p!r}, but must be positive (np.inf for the spectral norm); p = 1 is the nuclear norm.")
     unit, top = normalised(singular_values)
@@ -40,7 +90,31 @@ def log_schatten_norm(singular_values: Any, p: float) -> Array:
 
 
 def schatten_norm(singular_values: Any, p: float) -> Array:
-    """Return the Schatten-p norm (a quasi-norm for p < 1)."""
+    """Return the Schatten-p norm (a quasi-norm for p < 1).
+
+    Parameters
+    ----------
+    singular_values : array, shape (..., count)
+        In any order.
+    p : float
+        Positive; ``np.inf`` for the largest value alone.
+
+    Returns
+    -------
+    array, shape (...)
+        ``inf`` where it exceeds the largest number.
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is not positive.
+
+    Examples
+    --------
+    >>> from rankfall.measures import spectrum
+    >>> round(float(spectrum.schatten_norm([4.0, 1.0], p=0.5)), 12)
+    9.0
+    """
     s = floating(singular_values)
     xp = namespace(s)
     # Plain sums where they are exact to the last digit; exp(log) would cost two.
@@ -61,7 +135,23 @@ def schatten_norm(singular_values: Any, p: float) -> Array:
 
 
 def effective_rank(singular_values: Any) -> Array:
-    """Return ``exp`` of the entropy of the normalised singular values; 1 at the zero matrix."""
+    """Return ``exp`` of the entropy of the normalised singular values; 1 at the zero matrix.
+
+    Parameters
+    ----------
+    singular_values : array, shape (..., count)
+        In any order.
+
+    Returns
+    -------
+    array, shape (...)
+
+    Examples
+    --------
+    >>> from rankfall.measures import spectrum
+    >>> float(spectrum.effective_rank([2.0, 2.0]))
+    2.0
+    """
     unit, _ = normalised(singular_values)
     xp = namespace(unit)
     total = unit.sum(axis=-1, keepdims=True)
@@ -72,19 +162,69 @@ def effective_rank(singular_values: Any) -> Array:
 
 
 def numerical_rank(singular_values: Any, rtol: float) -> Array:
-    """Return how many singular values exceed ``rtol`` times the largest."""
+    """Return how many singular values exceed ``rtol`` times the largest.
+
+    Parameters
+    ----------
+    singular_values : array, shape (..., count)
+        In any order.
+    rtol : float
+
+    Returns
+    -------
+    array of int, shape (...)
+
+    Examples
+    --------
+    >>> from rankfall.measures import spectrum
+    >>> int(spectrum.numerical_rank([1.0, 1e-3], rtol=1e-2))
+    1
+    """
     unit, top = normalised(singular_values)
     return ((unit > rtol) & (top > 0)).sum(axis=-1)
 
 
 def stable_rank(singular_values: Any) -> Array:
-    """Return ``||W||_F^2 / ||W||^2``; 0 at the zero matrix."""
+    """Return ``||W||_F^2 / ||W||^2``; 0 at the zero matrix.
+
+    Parameters
+    ----------
+    singular_values : array, shape (..., count)
+        In any order.
+
+    Returns
+    -------
+    array, shape (...)
+
+    Examples
+    --------
+    >>> from rankfall.measures import spectrum
+    >>> float(spectrum.stable_rank([2.0, 1.0]))
+    1.25
+    """
     unit, _ = normalised(singular_values)
     return (unit**2).sum(axis=-1)
 
 
 def distance_to_rank(singular_values: Any, rank: int) -> Array:
-    """Return the Frobenius distance to the matrices of at most the given rank (Eckart and Young)."""
+    """Return the Frobenius distance to the matrices of at most the given rank (Eckart and Young).
+
+    Parameters
+    ----------
+    singular_values : array, shape (..., count)
+        The largest first.
+    rank : int
+
+    Returns
+    -------
+    array, shape (...)
+
+    Examples
+    --------
+    >>> from rankfall.measures import spectrum
+    >>> float(spectrum.distance_to_rank([5.0, 4.0, 3.0], rank=1))
+    5.0
+    """
     s = floating(singular_values)
     if rank == s.shape[-1] - 1:
         return s[..., rank]
@@ -93,7 +233,25 @@ def distance_to_rank(singular_values: Any, rank: int) -> Array:
 
 
 def rank_suboptimality(singular_values: Any, infimal_rank: int, infimal_erank: float) -> Array:
-    """Return ``max(distance from the infimal rank, effective rank minus its infimum)``."""
+    """Return ``max(distance from the infimal rank, effective rank minus its infimum)``.
+
+    Parameters
+    ----------
+    singular_values : array, shape (..., count)
+        The largest first.
+    infimal_rank : int
+    infimal_erank : float
+
+    Returns
+    -------
+    array, shape (...)
+
+    Examples
+    --------
+    >>> from rankfall.measures import spectrum
+    >>> float(spectrum.rank_suboptimality([1.0, 1.0], 1, 1.0))
+    1.0
+    """
     s = floating(singular_values)
     xp = namespace(s)
     return xp.maximum(distance_to_rank(s, infimal_rank), effective_rank(s) - infimal_erank)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..theory import unobserved_lower_bound
 from .style import BOUND, FAINT, PALETTE, UNOBSERVED, figure, key, label, legend_below
 
-SIGNS = {1: (PALETTE[0], "o", "det > 0"), -1: (PALETTE[1], "s", "det < 0")}
+SIGNS = (1, -1)
 DEPTH_COLOURS, DEPTH_MARKERS = PALETTE[2:6], "o^Dv"
 PRECISIONS = {"float64": ("-", "o"), "float32": ("--", "x")}
 REASONS = {"loss": "reached", "steps": "out of steps", "diverged": "diverged"}
@@ -25,8 +25,10 @@ def draw(ds: xr.Dataset) -> Figure:
     return whole
 
 
-def _depth_look(number: int) -> dict[str, Any]:
-    return {"color": DEPTH_COLOURS[number % 4], "marker": DEPTH_MARKERS[number % 4], "markersize": 4.5}
+def _depth_look(number: int, sign: int = 1) -> dict[str, Any]:
+    """Return how a depth is drawn: filled for starts of det > 0, empty for the others."""
+    fill = {} if sign > 0 else {"markerfacecolor": "white"}
+    return fill | {"color": DEPTH_COLOURS[number % 4], "marker": DEPTH_MARKERS[number % 4], "markersize": 4.5}
 
 
 def _chance(ax: Axes, ds: xr.Dataset) -> None:
@@ -64,8 +66,7 @@ def _outcome(ax: Axes, ds: xr.Dataset) -> None:
             here = there & (depth == one) & (start == sign)
             # Depths side by side, det > 0 filled and det < 0 empty.
             x = scale[here] * 1.6 ** (number - (len(depths) - 1) / 2)
-            fill = {} if sign > 0 else {"markerfacecolor": "white"}
-            ax.plot(x, share[here], linestyle="none", **_depth_look(number), **fill)
+            ax.plot(x, share[here], linestyle="none", **_depth_look(number, sign))
     ax.axhline(1, color=BOUND, linewidth=0.9, linestyle="--")
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -81,13 +82,12 @@ def _reached(ax: Axes, ds: xr.Dataset) -> None:
     depths, scales = sorted(set(depth.tolist())), sorted(set(scale.tolist()))
     entries = []
     for number, one in enumerate(depths):
-        look = _depth_look(number)
-        for own, fill in ((1, {}), (-1, {"markerfacecolor": "white"})):
+        for own in SIGNS:
             cells = [(depth == one) & (sign == own) & (scale == s) for s in scales]
             share = np.array([(reason[cell] == "loss").mean() if cell.any() else np.nan for cell in cells])
             x = np.array(scales) * 1.25 ** (2 * number + (own < 0) - len(depths) + 0.5)
-            ax.plot(x, share, linestyle=(0, (1, 2)), linewidth=0.8, **look, **fill)
-        entries.append(key(f"depth {one}", linestyle="none", **look))
+            ax.plot(x, share, linestyle=(0, (1, 2)), linewidth=0.8, **_depth_look(number, own))
+        entries.append(key(f"depth {one}", linestyle="none", **_depth_look(number)))
     for reason_given, height in (("diverged", 0.12), ("steps", 0.04)):
         where = scale[reason == reason_given]
         if where.size:
