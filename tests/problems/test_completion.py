@@ -102,7 +102,7 @@ BAD = {
     "coo floats": (lambda: from_coo([[0.0, 1.0]], [1.0], (2, 2)), "indices has shape .* dtype float64"),
     "coo outside": (lambda: from_coo([[0, 0], [2, 1]], [1.0, 1.0], (2, 2)), r"indices\[1\] is \(2, 1\)"),
     "coo negative": (lambda: from_coo([[0, -1]], [1.0], (2, 2)), r"indices\[0\] is \(0, -1\)"),
-    "coo twice": (lambda: from_coo([[0, 1], [1, 0], [0, 1]], [1.0] * 3, (2, 2)), r"indices names entry \(0, 1\)"),
+    "coo twice": (lambda: from_coo([[0, 1], [1, 0], [0, 1]], [1.0] * 3, (2, 2)), r"indices holds \(0, 1\) more"),
     "coo values": (lambda: from_coo([[0, 0]], [1.0, 2.0], (2, 2)), "values has shape"),
     "coo nan": (lambda: from_coo([[0, 0]], [NAN], (2, 2)), "values holds nan"),
     "shape length": (lambda: from_coo([[0, 0]], [1.0], (2, 2, 2)), "shape is"),

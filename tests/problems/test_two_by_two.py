@@ -65,8 +65,8 @@ def test_perturbed_problem_has_a_rank_one_solution(eps):
 BAD = {
     "z zero": (lambda: rf.two_by_two(0.0), "^z is 0"),
     "z_prime zero": (lambda: rf.two_by_two(1.0, 0.0), "^z_prime is 0"),
-    "z nan": (lambda: rf.two_by_two(np.nan), "z, z_prime, eps holds nan"),
-    "eps infinite": (lambda: rf.two_by_two(1.0, 1.0, np.inf), "eps holds inf"),
+    "z nan": (lambda: rf.two_by_two(np.nan), "z is nan, but must be finite"),
+    "eps infinite": (lambda: rf.two_by_two(1.0, 1.0, np.inf), "eps is inf"),
     "position": (lambda: rf.two_by_two(position=(0, 2)), "position is"),
     "size one": (lambda: rf.two_by_two(size=1), "size is 1"),
     "loss": (lambda: rf.two_by_two(loss="sse"), "loss is 'sse'"),

@@ -15,7 +15,7 @@ from ..factorizations.entrywise import EntrywiseFactorization, entrywise
 from . import loop
 from .descent import GradientDescent, OptaxRule
 from .monitor import Monitor
-from .recording import Record, probes
+from .recording import Record, by_hand, probes
 from .stopping import REASONS, RUNNING, STEPS, Stop
 
 # A chunk is made about this long: often enough for Ctrl-C and the progress line, seldom enough to cost nothing.
@@ -135,9 +135,8 @@ class Batch:
         )
         kept = {name: np.asarray(value)[: int(count)] for name, value in buffer.items()}
         where = np.nonzero(kept.pop("recorded"))
-        self.pieces.append(
-            {name: value[where] for name, value in kept.items()} | {"lane": self.group[self.lane_ids[where[1]]]}
-        )
+        values = by_hand(self.record, {name: value[where] for name, value in kept.items()})
+        self.pieces.append(values | {"lane": self.group[self.lane_ids[where[1]]]})
         return lanes
 
     def _round_steps(self, done: int, limit: int) -> int:

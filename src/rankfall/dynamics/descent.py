@@ -42,7 +42,12 @@ class GradientDescent:
         try:
             size = np.asarray(rule, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ValueError(f"rule is {rule!r}, but must be a step size or an optax transformation.") from None
+            size = np.empty(0)
+        if isinstance(rule, bool) or not size.size:
+            raise ValueError(
+                f"rule is {_checks.shortened(rule)}, but must be a step size, one for each lane, or an optax "
+                "transformation."
+            )
         _checks.positive("the step size", size)
         if size.ndim > 1:
             raise ValueError(f"the step size has shape {size.shape}, but must be a number or one for each lane.")
@@ -131,7 +136,7 @@ def group_rmsprop(learning_rate: float, beta: float = 0.99, eps: float = 1e-6) -
     """
     _checks.positive("learning_rate", learning_rate)
     _checks.positive("eps", eps)
-    if not 0 <= beta < 1:
+    if not 0 <= _checks.number("beta", beta) < 1:
         raise ValueError(f"beta is {beta!r}, but must lie in [0, 1).")
 
     def init(params: Any) -> tuple[Any, Any]:

@@ -1,9 +1,11 @@
 """What is recorded along a run, and when."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,6 +15,18 @@ from .. import _checks, measures
 _UNOBSERVED = 16
 
 Probe = Callable[[Any, Any, Any], Any]
+
+
+def _of_one_matrix(name: str) -> bool:
+    """Whether a measure needs nothing but a matrix."""
+    function = getattr(measures, name)
+    if not inspect.isfunction(function):
+        return False
+    first, *rest = inspect.signature(function).parameters.values()
+    return first.name == "matrix" and all(p.default is not p.empty for p in rest)
+
+
+BY_NAME = ("end_to_end", *(name for name in measures.__all__ if _of_one_matrix(name)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +44,11 @@ class Record:
     at_losses : sequence of float, optional
         The first step at or below each of these losses, lane by lane.
     measures : sequence of str or callable
-        Added measures: names of ``rankfall.measures`` functions of a matrix (``"stable_rank"``), ``"end_to_end"``,
-        or your own JAX functions of the end-to-end matrix.
+        Added measures: ``"end_to_end"``, names of `rankfall.measures` functions of a single matrix (``"stable_rank"``),
+        or your own functions of the end-to-end matrix, stored under their names. Functions of JAX arrays run inside
+        the compiled loop; those that need NumPy arrays run on the recorded matrices between its chunks.
     schatten_p : sequence of float
-        The ``p`` of the recorded Schatten norms.
+        The ``p`` of the recorded Schatten norms, each positive.
 
     Raises
     ------
@@ -57,18 +72,23 @@ class Record:
         for name in ("every", "log_steps"):
             if getattr(self, name) is not None:
                 _checks.positive_integer(name, getattr(self, name))
-        if len(np.atleast_1d(self.at_losses)):
-            _checks.positive("at_losses", np.asarray(self.at_losses))
+        if np.size(self.at_losses):
+            _checks.positive("at_losses", _checks.real("at_losses", self.at_losses))
+        for p in np.atleast_1d(_checks.real("schatten_p", self.schatten_p)):
+            if not p > 0:
+                raise ValueError(f"schatten_p holds {p:g}, but must hold positive numbers (np.inf: spectral norm).")
+        if isinstance(self.measures, str) or not isinstance(self.measures, Sequence):
+            raise ValueError(f"measures is {self.measures!r}, but must be a list of names and functions.")
         for measure in self.measures:
-            if not callable(measure) and measure != "end_to_end" and not hasattr(measures, measure):
+            if not callable(measure) and measure not in BY_NAME:
                 raise ValueError(
-                    f"measures holds {measure!r}, but must name a function of rankfall.measures, 'end_to_end', or be "
-                    "a function of the end-to-end matrix."
+                    f"measures holds {measure!r}, but must hold functions of the end-to-end matrix, or names out of "
+                    f"{', '.join(BY_NAME)}."
                 )
 
     def levels(self) -> np.ndarray:
         """Loss levels, highest first."""
-        return np.sort(np.asarray(self.at_losses, dtype=np.float64))[::-1].copy()
+        return np.sort(np.atleast_1d(np.asarray(self.at_losses, dtype=np.float64)))[::-1].copy()
 
     def steps(self, limit: int) -> np.ndarray:
         """Log-spaced steps up to the limit."""
@@ -91,11 +111,53 @@ def probes(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Probe],
     for measure in record.measures:
         if measure == "end_to_end":
             chosen["end_to_end"] = _end_to_end
-        elif callable(measure):
-            chosen[getattr(measure, "__name__", "measure")] = _Of(measure)
-        else:
+        elif not callable(measure):
             chosen[measure] = _Of(getattr(measures, measure))
+        elif _compiles(measure, model.shape, problem.dtype):
+            chosen[name_of(measure)] = _Of(measure)
+        else:
+            chosen[AT_HAND] = _end_to_end
     return tuple(chosen.items())
+
+
+# The matrices that functions of NumPy arrays are waiting for.
+AT_HAND = "_end_to_end_at_hand"
+
+
+def by_hand(record: Record, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Put what functions of NumPy arrays make of the recorded matrices in the place of these."""
+    if AT_HAND not in values:
+        return values
+    matrices = values.pop(AT_HAND)
+    for measure in record.measures:
+        if callable(measure) and name_of(measure) not in values:
+            values[name_of(measure)] = np.array([_number(measure, w) for w in matrices], dtype=np.float64)
+    return values
+
+
+def name_of(measure: Any) -> str:
+    """Name under which a function's values are stored."""
+    return str(getattr(measure, "__name__", "measure"))
+
+
+def _compiles(measure: Callable[[Any], Any], shape: tuple[int, int], dtype: str) -> bool:
+    """Whether JAX can trace a function of a matrix; one that cannot be traced may still take NumPy arrays."""
+    try:
+        found = jax.eval_shape(measure, jax.ShapeDtypeStruct(shape, dtype))
+    except Exception:
+        return False
+    return hasattr(found, "shape")
+
+
+def _number(measure: Callable[[Any], Any], matrix: np.ndarray) -> float:
+    value = measure(matrix)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"measures holds {name_of(measure)}, which gave {_checks.shortened(value)}, but a function of NumPy arrays "
+            "must give one real number for a matrix."
+        ) from None
 
 
 @dataclasses.dataclass(frozen=True)

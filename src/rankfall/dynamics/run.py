@@ -99,7 +99,7 @@ def _derived(dataset: xr.Dataset, problem: Any, record: Any) -> xr.Dataset:
         dataset["log_singular_values"] = ((*over, "singular_value"), masked(np.log(safe)))
     effective_rank = masked(measures.spectrum.effective_rank(safe))
     dataset["effective_rank"] = (over, effective_rank)
-    p = np.asarray(record.schatten_p, dtype=np.float64)
+    p = np.atleast_1d(np.asarray(record.schatten_p, dtype=np.float64))
     norms = [masked(measures.spectrum.schatten_norm(safe, float(q))) for q in p]
     dataset["schatten_norm"] = ((*over, "p"), np.stack(norms, axis=-1) if norms else np.zeros((*valid.shape, 0)))
     dataset = dataset.assign_coords(p=p)

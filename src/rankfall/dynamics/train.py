@@ -8,9 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from .. import _checks
 from .._version import __version__
 from ..factorizations import MatrixFactorization
 from ..factorizations.matrix import check_factorization
+from ..problems import AbstractProblem
 from .batch import Batch
 from .descent import GradientDescent
 from .monitor import Monitor, interrupts
@@ -69,10 +71,17 @@ def train(
     >>> run.stop_reason, bool(abs(run.final.full()[0, 0]) > 6.9)
     ('loss', True)
     """
+    stop = Stop() if stop is None else stop
+    record = Record(log_steps=200) if record is None else record
+    for name, value, kind, example in (
+        ("problem", problem, AbstractProblem, "a problem such as rf.two_by_two()"),
+        ("dynamics", dynamics, GradientDescent, "a dynamics such as rf.GradientDescent(1e-2)"),
+        ("stop", stop, Stop, "rf.Stop(...)"),
+        ("record", record, Record, "rf.Record(...)"),
+    ):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} is {_checks.shortened(value)}, but must be {example}.")
     check_factorization(start, problem.shape)
-    if not isinstance(dynamics, GradientDescent):
-        raise ValueError(f"dynamics is {dynamics!r}, but must be a dynamics such as rf.GradientDescent(1e-2).")
-    stop, record = stop or Stop(), record or Record(log_steps=200)
     began = time.monotonic()
     laned = start.as_lanes()
     step_sizes = dynamics.step_sizes(laned.lanes or 1)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
@@ -34,7 +33,7 @@ def draw(
     dtype: Any = "float64",
 ) -> Factors:
     """Draw the factors; see ``MatrixFactorization.init`` for the meaning of every argument."""
-    shape = (shape[0], shape[1])
+    shape = _checks.matrix_shape("shape", shape)
     _checks.positive_integer("depth", depth)
     _checks.one_of("kind", kind, KINDS)
     dtype = _checks.precision("dtype", dtype)
@@ -55,16 +54,16 @@ def draw(
     _checks.positive(name, size)
     keys, size, laned = _lanes(key, np.asarray(size, dtype=np.float64), name)
     factor_std_of = _per_layer(sizes) if factor_std is None else lambda s: s
-    with double_precision():
+    with double_precision(), np.errstate(over="ignore"):
         factors = _draw_signed(kind, sizes, keys, factor_std_of(size) if kind == "gaussian" else size, det_sign, dtype)
+    if not all(np.isfinite(w).all() for w in factors):
+        raise ValueError(f"{name} is {_checks.shortened(size.max())}, but must keep the start within {dtype}'s range.")
     return [w if laned else w[0] for w in factors]
 
 
 def _sizes(shape: tuple[int, int], depth: int, widths: Any) -> list[int]:
     """Return ``[columns, hidden widths..., rows]``, the extents from the input to the output."""
     rows, columns = shape
-    _checks.positive_integer("shape's number of rows", rows)
-    _checks.positive_integer("shape's number of columns", columns)
     hidden = [min(shape)] * (depth - 1) if widths is None else list(np.atleast_1d(widths).tolist())
     if len(hidden) != depth - 1:
         raise ValueError(f"widths has {len(hidden)} entries, but depth {depth} has {depth - 1} hidden widths.")
@@ -106,10 +105,9 @@ def _identity(sizes: list[int], alpha: Any) -> Factors:
 
 def _lanes(key: Any, size: np.ndarray, name: str) -> tuple[Any, np.ndarray, bool]:
     """Return keys and sizes with one lane axis each, and whether the user asked for lanes."""
-    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
-        raise ValueError(f"key is {key!r}, but must be a key or an array of keys; make one with jax.random.key(0).")
-    if key.ndim > 1 or size.ndim > 1:
-        raise ValueError(f"key has shape {key.shape} and {name} {size.shape}, but lanes have one axis.")
+    _checks.key("key", key, lanes=True)
+    if size.ndim > 1:
+        raise ValueError(f"{name} has shape {size.shape}, but lanes have one axis.")
     laned = key.ndim == 1 or size.ndim == 1
     if key.ndim == 0 and size.ndim == 1:
         # One key, many sizes: the same draw at every size, so that lanes differ in the size alone.

@@ -33,18 +33,10 @@ class MatrixFactorization(eqx.Module):
     factors: tuple[Array, ...]
 
     def __init__(self, factors: Sequence[Any]) -> None:
-        self.factors = tuple(factors)
-        if not all(hasattr(w, "shape") for w in self.factors):
-            # Not arrays: a pytree being rebuilt by JAX with placeholders, which must not be looked into.
-            return
-        if not self.factors:
-            raise ValueError("factors is empty, but a factorization has at least one matrix (depth 1).")
-        for j, (lower, upper) in enumerate(zip(self.factors[:-1], self.factors[1:], strict=True)):
-            if upper.shape[-1] != lower.shape[-2]:
-                raise ValueError(
-                    f"factors[{j + 1}] has shape {upper.shape} and factors[{j}] {lower.shape}, but the columns of one "
-                    "must be the rows of the one before; factors[0] is applied first."
-                )
+        if not isinstance(factors, Sequence) or isinstance(factors, str):
+            raise ValueError(f"factors is {_checks.shortened(factors)}, but must be a list of matrices, W_1 first.")
+        self.factors = tuple(_factor(f"factors[{j}]", w) for j, w in enumerate(factors))
+        _checks.chain(self.factors)
 
     @classmethod
     def init(cls, shape: tuple[int, int], depth: int, *, key: Any = None, **options: Any) -> "MatrixFactorization":
@@ -202,6 +194,24 @@ class MatrixFactorization(eqx.Module):
         return {"factorization": type(self).__name__, "depth": self.depth, "widths": list(self.widths)}
 
 
+def _factor(name: str, value: Any) -> Array:
+    """Return a matrix or lanes of matrices as floating-point numbers; arrays of JAX stay as they are."""
+    array = value if isinstance(value, jax.Array) else _floating(name, value)
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(f"{name} has shape {array.shape}, but must be a matrix, or lanes of matrices.")
+    return array
+
+
+def _floating(name: str, value: Any) -> np.ndarray:
+    kept = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return value if kept else _checks.real(name, value)
+
+
 def check_factorization(start: Any, shape: tuple[int, int]) -> None:
     """Refuse a start that does not fit the problem."""
+    if not isinstance(start, MatrixFactorization):
+        raise ValueError(
+            f"start is {_checks.shortened(start)}, but must be a factorization; make one with "
+            "rf.MatrixFactorization.init(problem.shape, ...)."
+        )
     _checks.same_shape("the start's end-to-end matrix", start.shape, shape, "start from init(problem.shape, ...)")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .. import _checks
 from .._types import Array
 
 
@@ -15,17 +16,18 @@ def namespace(*arrays: Any) -> ModuleType:
     return jnp if any(isinstance(a, jax.Array) for a in arrays) else np
 
 
-def floating(value: Any) -> Array:
+def floating(value: Any, name: str = "singular_values") -> Array:
     """Return an array of floating-point numbers, in the precision it came in (integers become float64 in NumPy)."""
     if isinstance(value, jax.Array):
         return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float)
-    array = np.asarray(value)
-    return array if array.dtype.kind == "f" else array.astype(np.float64)
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f":
+        return value
+    return _checks.real(name, value)
 
 
 def matrices(name: str, value: Any) -> Array:
     """Return a float array of at least two dimensions, or say what came instead."""
-    array = floating(value)
+    array = floating(value, name)
     if array.ndim < 2 or 0 in array.shape[-2:]:
         raise ValueError(
             f"{name} has shape {tuple(array.shape)}, but must be a matrix or a batch of matrices (..., rows, columns); "

@@ -35,7 +35,7 @@ def mean_square_error(matrix: Any, truth: Any, where: Any = None) -> Array:
     >>> float(rf.measures.mean_square_error([[1.0, 2.0]], [[0.0, 2.0]]))
     0.5
     """
-    w, t = matrices("matrix", matrix), floating(truth)
+    w, t = matrices("matrix", matrix), floating(truth, "truth")
     xp = namespace(w, t)
     if w.shape[-2:] != t.shape:
         raise ValueError(f"truth has shape {tuple(t.shape)}, but must have the matrix's shape {tuple(w.shape[-2:])}.")
@@ -44,6 +44,8 @@ def mean_square_error(matrix: Any, truth: Any, where: Any = None) -> Array:
         return square.mean(axis=(-2, -1))
     mask = where if isinstance(where, jax.Array) else np.asarray(where)
     # A traced mask cannot be looked into.
+    if mask.dtype != bool:
+        raise ValueError(f"where has dtype {mask.dtype}, but must be boolean; convert it with where.astype(bool).")
     if mask.shape != t.shape or not (isinstance(mask, jax.core.Tracer) or mask.any()):
         raise ValueError(f"where has shape {tuple(mask.shape)}, but must be {tuple(t.shape)} with at least one True.")
     return xp.where(mask, square, 0).sum(axis=(-2, -1)) / mask.sum()

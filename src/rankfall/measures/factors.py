@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from .._types import Array
 from ._namespace import matrices, namespace
 
@@ -44,7 +45,7 @@ def signed_log_det(factors: Sequence[Any]) -> tuple[Array, Array]:
     >>> float(sign), round(float(log_abs / np.log(10)), 9)
     (-1.0, -400.0)
     """
-    chain = [matrices(f"factors[{j}]", w) for j, w in enumerate(factors)]
+    chain = _chain(factors)
     rows, columns = chain[-1].shape[-2], chain[0].shape[-1]
     if rows != columns:
         raise ValueError(
@@ -137,13 +138,19 @@ def unbalancedness(factors: Sequence[Any]) -> Array:
     >>> float(rf.measures.unbalancedness([np.diag([1.0, 0.0]), 2 * np.eye(2)]))
     5.0
     """
-    chain = [matrices(f"factors[{j}]", w) for j, w in enumerate(factors)]
+    chain = _chain(factors)
     xp = namespace(*chain)
     worst = xp.zeros(chain[0].shape[:-2], chain[0].dtype)
     for lower, upper in zip(chain[:-1], chain[1:], strict=True):
         difference = xp.swapaxes(upper, -1, -2) @ upper - lower @ xp.swapaxes(lower, -1, -2)
         worst = xp.maximum(worst, xp.sqrt((difference**2).sum(axis=(-2, -1))))
     return worst
+
+
+def _chain(factors: Sequence[Any]) -> list[Array]:
+    chain = [matrices(f"factors[{j}]", w) for j, w in enumerate(factors)]
+    _checks.chain(chain)
+    return chain
 
 
 def _qr_chain(chain: list[Array]) -> list[Array]:

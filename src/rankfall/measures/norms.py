@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from .. import _checks
 from .._types import Array
 from . import spectrum
 from ._namespace import matrices, namespace
@@ -170,7 +173,7 @@ def ky_fan_norm(matrix: Any, k: int) -> Array:
     5.0
     """
     s = singular_values(matrix)
-    if not 1 <= k <= s.shape[-1]:
+    if not 1 <= _checks.integer("k", k, 1) <= s.shape[-1]:
         raise ValueError(f"k is {k!r}, but must lie between 1 and {s.shape[-1]}, the number of singular values.")
     return s[..., :k].sum(axis=-1)
 
@@ -294,5 +297,15 @@ def norm(matrix: Any, kind: str | Callable[[Any], Any]) -> Array:
             raise ValueError(f"kind is {kind!r}, but must be a function or one of {', '.join(map(repr, NORMS))}.")
         return NORMS[kind](w)
     xp = namespace(w)
-    flat = w.reshape(-1, *w.shape[-2:])
-    return xp.stack([xp.asarray(kind(one), dtype=w.dtype) for one in flat]).reshape(w.shape[:-2])
+    values = [_value_of(kind, one) for one in w.reshape(-1, *w.shape[-2:])]
+    return xp.stack([xp.asarray(value, dtype=w.dtype) for value in values]).reshape(w.shape[:-2])
+
+
+def _value_of(function: Callable[[Any], Any], matrix: Array) -> Any:
+    """One value of a user's norm."""
+    value = function(matrix)
+    # A traced value has a shape and a type, like any other.
+    if np.shape(value) != () or getattr(value, "dtype", np.asarray(value).dtype).kind not in "biuf":
+        name = getattr(function, "__name__", "function")
+        raise ValueError(f"kind is {name}, which gave {_checks.shortened(value)}, but must give one real number.")
+    return value

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from .._types import Array
 from . import spectrum
 from ._namespace import matrices
@@ -69,7 +70,7 @@ def numerical_rank(matrix: Any, rtol: float | None = None) -> Array:
     w = matrices("matrix", matrix)
     if rtol is None:
         rtol = float(max(w.shape[-2:]) * np.finfo(w.dtype).eps)
-    if not rtol >= 0:
+    if not _checks.number("rtol", rtol) >= 0:
         raise ValueError(f"rtol is {rtol!r}, but must be zero or positive; leave it out for the machine's precision.")
     return spectrum.numerical_rank(singular_values(w), rtol)
 
@@ -127,9 +128,7 @@ def distance_to_rank(matrix: Any, rank: int) -> Array:
     >>> float(rf.measures.distance_to_rank(np.diag([5.0, 4.0, 3.0]), rank=1))
     5.0
     """
-    if isinstance(rank, bool) or not isinstance(rank, int | np.integer) or rank < 0:
-        raise ValueError(f"rank is {rank!r}, but must be an integer of at least 0.")
-    return spectrum.distance_to_rank(singular_values(matrix), int(rank))
+    return spectrum.distance_to_rank(singular_values(matrix), _checks.integer("rank", rank, 0))
 
 
 def rank_suboptimality(matrix: Any, *, infimal_rank: int | None, infimal_erank: float | None) -> Array:
@@ -171,4 +170,5 @@ def rank_suboptimality(matrix: Any, *, infimal_rank: int | None, infimal_erank: 
             f"{missing} is None, but the rank suboptimality needs the infimum over the solution set; it is known for "
             "the two-by-two family and its d x d extension, and has to be given for any other problem."
         )
-    return spectrum.rank_suboptimality(singular_values(matrix), infimal_rank, infimal_erank)
+    rank, erank = _checks.integer("infimal_rank", infimal_rank, 0), _checks.number("infimal_erank", infimal_erank)
+    return spectrum.rank_suboptimality(singular_values(matrix), rank, erank)

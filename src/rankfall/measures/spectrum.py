@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _checks
 from .._types import Array
 from ._namespace import floating, namespace
 
@@ -73,8 +74,7 @@ def log_schatten_norm(singular_values: Any, p: float) -> Array:
     >>> round(float(spectrum.log_schatten_norm([1.0, 1.0, 1.0], p=0.001)), 3)
     1098.612
     """
-    if not p > 0:
-        raise ValueError(f"p is {p!r}, but must be positive (np.inf for the spectral norm); p = 1 is the nuclear norm.")
+    _check_order(p)
     unit, top = normalised(singular_values)
     xp = namespace(unit)
     # Asked this way round, NaN stays NaN.
@@ -115,6 +115,7 @@ def schatten_norm(singular_values: Any, p: float) -> Array:
     >>> round(float(spectrum.schatten_norm([4.0, 1.0], p=0.5)), 12)
     9.0
     """
+    _check_order(p)
     s = floating(singular_values)
     xp = namespace(s)
     # Plain sums where they are exact to the last digit; exp(log) would cost two.
@@ -255,3 +256,8 @@ def rank_suboptimality(singular_values: Any, infimal_rank: int, infimal_erank: f
     s = floating(singular_values)
     xp = namespace(s)
     return xp.maximum(distance_to_rank(s, infimal_rank), effective_rank(s) - infimal_erank)
+
+
+def _check_order(p: Any) -> None:
+    if not _checks.number("p", p, "np.inf is the spectral norm, 1 the nuclear norm") > 0:
+        raise ValueError(f"p is {p!r}, but must be positive (np.inf for the spectral norm); p = 1 is the nuclear norm.")

@@ -72,11 +72,19 @@ def check_options(loss: str, dtype: Any) -> str:
     return _checks.precision("dtype", dtype)
 
 
+def check_infima(infimal_rank: Any, infimal_erank: Any) -> None:
+    """Refuse infima over the solution set that no solution set has."""
+    if infimal_rank is not None:
+        _checks.integer("infimal_rank", infimal_rank, 0)
+    if infimal_erank is not None and not 1 <= _checks.number("infimal_erank", infimal_erank) < np.inf:
+        raise ValueError(f"infimal_erank is {infimal_erank!r}, but an effective rank is at least 1.")
+
+
 def check_truth(truth: Any, shape: tuple[int, int], dtype: str) -> np.ndarray | None:
     """Return the known full matrix as an array of the problem's dtype."""
     if truth is None:
         return None
-    array = np.asarray(truth, dtype=dtype)
+    array = _checks.real("truth", truth, dtype)
     _checks.same_shape("truth", array.shape, shape)
     _checks.finite("truth", array)
     return array

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _checks
 from .._types import Array
 from ..measures._namespace import namespace
-from .base import AbstractProblem, check_options, check_truth
+from .base import AbstractProblem, check_infima, check_options, check_truth
 
 # Up to this many entries the loss is written out over a pattern that is part of the compiled code; values stay data.
 _WRITTEN_OUT = 16
@@ -166,9 +166,11 @@ class MatrixCompletion(AbstractProblem):
         (2, 2)
         """
         dtype = check_options(loss, dtype)
-        size = _shape(shape)
+        check_infima(infimal_rank, infimal_erank)
+        _checks.one_of("required_det_sign", required_det_sign, (1, -1, None))
+        size = _checks.matrix_shape("shape", shape)
         where = _indices(indices, size)
-        data = np.asarray(values, dtype=np.float64)
+        data = _checks.real("values", values)
         _checks.same_shape("values", data.shape, (len(where),), "one value for each row of indices")
         _checks.finite("values", data, "leave unobserved entries out (or NaN in from_dense)")
         order = np.lexsort((where[:, 1], where[:, 0]))
@@ -241,23 +243,17 @@ def _dense_form(indices: np.ndarray, values: np.ndarray, shape: tuple[int, int])
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:
-    array = np.asarray(value, dtype=np.float64)
+    array = _checks.real(name, value)
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}, but must be a matrix of shape (rows, columns).")
     return array
 
 
-def _shape(shape: Any) -> tuple[int, int]:
-    size = tuple(shape)
-    if len(size) != 2:
-        raise ValueError(f"shape is {size}, but must be (rows, columns).")
-    for axis, extent in zip(("rows", "columns"), size, strict=True):
-        _checks.positive_integer(f"shape's number of {axis}", extent)
-    return int(size[0]), int(size[1])
-
-
 def _indices(indices: Any, shape: tuple[int, int]) -> np.ndarray:
-    where = np.asarray(indices)
+    try:
+        where = np.asarray(indices)
+    except ValueError:
+        raise ValueError("indices has rows of unequal length, but must be integers of shape (observed, 2).") from None
     if where.size == 0:
         raise ValueError("the matrix has no observed entry, but at least one is needed; NaN marks an unobserved one.")
     if where.ndim != 2 or where.shape[1] != 2 or where.dtype.kind not in "iu":
@@ -268,7 +264,7 @@ def _indices(indices: Any, shape: tuple[int, int]) -> np.ndarray:
     if outside.any():
         first = int(np.argwhere(outside)[0, 0])
         raise ValueError(
-            f"indices[{first}] is {tuple(int(i) for i in where[first])}, outside a matrix of shape {shape}; "
+            f"indices[{first}] is {tuple(int(i) for i in where[first])}, but must lie in a matrix of shape {shape}; "
             "indices are 0-based (subtract 1 from 1-based ones)."
         )
     flat = where[:, 0].astype(np.int64) * shape[1] + where[:, 1]
@@ -276,6 +272,7 @@ def _indices(indices: Any, shape: tuple[int, int]) -> np.ndarray:
     if (counts > 1).any():
         twice = where[first_seen[np.argmax(counts > 1)]]
         raise ValueError(
-            f"indices names entry {tuple(int(i) for i in twice)} more than once; average duplicates first."
+            f"indices holds {tuple(int(i) for i in twice)} more than once, but must name each entry once; average "
+            "duplicates first."
         )
     return where.astype(np.int64)

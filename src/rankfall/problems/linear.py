@@ -3,12 +3,11 @@
 from typing import Any
 
 import equinox as eqx
-import numpy as np
 
 from .. import _checks
 from .._types import Array
 from ..measures._namespace import namespace
-from .base import AbstractProblem, check_options, check_truth
+from .base import AbstractProblem, check_infima, check_options, check_truth
 
 
 class MatrixSensing(AbstractProblem):
@@ -60,12 +59,13 @@ class MatrixSensing(AbstractProblem):
         infimal_erank: float | None = None,
     ) -> None:
         self.dtype = check_options(loss, dtype)
-        stack = np.asarray(measurements, dtype=self.dtype)
+        check_infima(infimal_rank, infimal_erank)
+        stack = _checks.real("measurements", measurements, self.dtype)
         if stack.ndim != 3 or 0 in stack.shape:
             raise ValueError(
                 f"measurements has shape {stack.shape}, but must be (observed, rows, columns), one or more each."
             )
-        data = np.asarray(values, dtype=self.dtype)
+        data = _checks.real("values", values, self.dtype)
         _checks.same_shape("values", data.shape, (len(stack),), "one value for each measurement")
         _checks.finite("measurements", stack)
         _checks.finite("values", data)
@@ -125,7 +125,7 @@ class LinearRegression(AbstractProblem):
         self, inputs: Any, targets: Any, *, loss: str = "half_sse", dtype: Any = "float64", truth: Any = None
     ) -> None:
         self.dtype = check_options(loss, dtype)
-        x, y = np.asarray(inputs, dtype=self.dtype), np.asarray(targets, dtype=self.dtype)
+        x, y = _checks.real("inputs", inputs, self.dtype), _checks.real("targets", targets, self.dtype)
         if x.ndim != 2 or 0 in x.shape:
             raise ValueError(f"inputs has shape {x.shape}, but must be (observations, features), at least one of each.")
         y = y[:, None] if y.ndim == 1 else y

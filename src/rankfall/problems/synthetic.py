@@ -117,9 +117,8 @@ def low_rank_sensing(
 
 
 def _truth(shape: tuple[int, int], rank: int, frobenius: float | None, key: Any) -> tuple[np.ndarray, Any]:
-    rows, columns = shape
-    _checks.positive_integer("shape's number of rows", rows)
-    _checks.positive_integer("shape's number of columns", columns)
+    rows, columns = _checks.matrix_shape("shape", shape)
+    _checks.key("key", key)
     _checks.positive_integer("rank", rank)
     if rank > min(shape):
         raise ValueError(f"rank is {rank}, but a matrix of shape {tuple(shape)} has rank at most {min(shape)}.")
@@ -134,7 +133,7 @@ def _truth(shape: tuple[int, int], rank: int, frobenius: float | None, key: Any)
 
 
 def _noise(key: Any, count: int, deviation: float) -> np.ndarray:
-    if not (np.isfinite(deviation) and deviation >= 0):
+    if not 0 <= _checks.number("noise", deviation) < np.inf:
         raise ValueError(f"noise is {deviation!r}, but must be a standard deviation of zero or more.")
     with double_precision():
         return deviation * np.asarray(jax.random.normal(key, (count,), dtype="float64"))

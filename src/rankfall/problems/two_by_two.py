@@ -60,11 +60,11 @@ def two_by_two(
     >>> rf.two_by_two(-2.0, 0.5, 0.1).required_det_sign
     -1
     """
-    _checks.finite("z, z_prime, eps", np.array([z, z_prime, eps], dtype=float))
-    for name, value in (("z", z), ("z_prime", z_prime)):
-        if value == 0:
+    for name, value in (("z", z), ("z_prime", z_prime), ("eps", eps)):
+        _checks.finite(name, np.array(_checks.number(name, value)))
+        if value == 0 and name != "eps":
             raise ValueError(f"{name} is 0, but must be non-zero; with a zero beside it the unobserved entry is free.")
-    if tuple(position) not in ((0, 0), (0, 1), (1, 0), (1, 1)):
+    if not isinstance(position, tuple | list) or tuple(position) not in ((0, 0), (0, 1), (1, 0), (1, 1)):
         raise ValueError(f"position is {position!r}, but must be one of (0, 0), (0, 1), (1, 0), (1, 1) (0-based).")
     _checks.positive_integer("size", size)
     if size < 2:
