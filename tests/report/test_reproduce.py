@@ -1,7 +1,10 @@
+import errno
 import json
+from pathlib import Path
 
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from rankfall.report import reproduce
@@ -56,6 +59,17 @@ def test_failure_leaves_nothing_half_written(tiny, tmp_path, error, earlier):
         reproduce(["tiny-one"], tmp_path)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
     assert [p.name for p in tmp_path.iterdir()] == ["tiny-one"] * earlier
+
+
+@pytest.mark.parametrize("method", [(Path, "write_bytes"), (Path, "write_text"), (Figure, "savefig")])
+def test_a_disk_that_fills_up_is_one_sentence_and_leaves_nothing(tiny, tmp_path, monkeypatch, method):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(*method, full)
+    with pytest.raises(ValueError, match=r"^out is .* cannot be written \(No space left on device\); choose another"):
+        reproduce(["tiny-one"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_result_before_a_failure_stays(tiny, tmp_path):

@@ -154,13 +154,14 @@ def _print_claims(claims: list[tuple[str, Any]]) -> None:
     from ..report.page import readable
 
     table = Table()
-    for column in ("experiment", "claim", "expected", "measured", "verdict"):
+    for column in ("claim", "expected", "measured", "verdict"):
         table.add_column(column, overflow="fold")
-    for name, claim in claims:
+    for number, (name, claim) in enumerate(claims):
+        if number == 0 or claims[number - 1][0] != name:
+            table.add_section()
+            table.add_row(Text(name, style="bold"))
         fields = claim.to_dict()
         words = "holds" if claim.ok else "control did not fail" if claim.holds else "DOES NOT HOLD"
-        style = "green" if claim.ok else "bold red"
-        texts = [Text(text) for text in (name, claim.name, readable(fields["expected"]), readable(fields["measured"]))]
-        table.add_row(*texts, Text(words, style=style))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 120)
+        texts = [Text(text) for text in (claim.name, readable(fields["expected"]), readable(fields["measured"]))]
+        table.add_row(*texts, Text(words, style="green" if claim.ok else "bold red"))
+    Console().print(table)

@@ -11,7 +11,7 @@ from typing import Any
 
 import xarray as xr
 
-from .reproduce import CLAIMS, DATA, PICTURE
+from .reproduce import CLAIMS, DATA, PICTURE, storing
 
 TITLE = "Which solution does gradient descent pick?"
 COLUMNS = ("Statement", "Source", "Expected", "Measured", "Tolerance", "Verdict", "Control")
@@ -108,13 +108,9 @@ def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
             )
     page, partial = folder / "report.html", folder / f".report.partial-{os.getpid()}"
     try:
-        partial.write_text(_page(folder, names), encoding="utf-8")
-        partial.replace(page)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ValueError(
-            f"out is {str(folder)!r}, but {str(page)!r} cannot be written ({reason}); choose another folder with --out."
-        ) from None
+        with storing(folder):
+            partial.write_text(_page(folder, names), encoding="utf-8")
+            partial.replace(page)
     finally:
         partial.unlink(missing_ok=True)
     return page

@@ -8,7 +8,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -86,20 +87,23 @@ def _run(name: str, out: Path, full: bool, progress: bool) -> tuple[list[Claim],
     partial = out / f".{name}.partial-{os.getpid()}"
     _remove(partial)
     try:
-        partial.mkdir()
+        with storing(out):
+            partial.mkdir()
         began = time.perf_counter()
         dataset = experiment.compute(settings, progress)
         seconds = time.perf_counter() - began
         described = {"experiment": name, "title": experiment.title, "question": experiment.question}
         dataset.attrs |= described | _provenance(settings.model_dump_json(), full, seconds)
-        dataset.to_netcdf(partial / DATA, engine="h5netcdf")
-        with xr.open_dataset(partial / DATA, engine="h5netcdf") as file:
-            stored = file.load()
-        claims = experiment.claims(stored)
-        text = json.dumps([claim.to_dict() for claim in claims], indent=2, ensure_ascii=False, allow_nan=False)
-        (partial / CLAIMS).write_text(text + "\n", encoding="utf-8")
-        _draw(name, stored, partial)
-        _put(partial, out / name)
+        with storing(out):
+            # Through memory: HDF5 on a full disk ends the whole process when it cannot close its file.
+            (partial / DATA).write_bytes(dataset.to_netcdf(engine="h5netcdf"))
+            with xr.open_dataset(partial / DATA, engine="h5netcdf") as file:
+                stored = file.load()
+            claims = experiment.claims(stored)
+            text = json.dumps([claim.to_dict() for claim in claims], indent=2, ensure_ascii=False, allow_nan=False)
+            (partial / CLAIMS).write_text(text + "\n", encoding="utf-8")
+            _draw(name, stored, partial)
+            _put(partial, out / name)
     finally:
         _remove(partial)
     return claims, seconds
@@ -198,17 +202,24 @@ def _known(names: Iterable[str]) -> list[str]:
 
 def _writable(out: Path) -> Path:
     """Make the folder, and try to write in it before hours of computing rather than after."""
-    try:
+    with storing(out):
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
+    return out
+
+
+@contextmanager
+def storing(out: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a sentence about ``out``."""
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ValueError(
-            f"out is {str(out)!r}, but {error.filename or str(out)!r} cannot be written ({reason}); "
+            f"out is {str(out)!r}, but {str(error.filename2 or error.filename or out)!r} cannot be written ({reason}); "
             "choose another folder with --out."
         ) from None
-    return out
 
 
 def _replaceable(place: Path) -> None:
