@@ -166,6 +166,52 @@ def test_recorded_measures_agree_with_the_pure_functions():
     np.testing.assert_allclose(end["det_sign"] * np.exp(end["log_abs_det"]), np.linalg.det(w), rtol=1e-8)
 
 
+def test_functions_of_numpy_arrays_are_recorded_too():
+    def spread(matrix):
+        assert isinstance(matrix, np.ndarray)  # could not be traced
+        return float(np.ptp(np.sort(matrix, axis=None)))
+
+    run = rf.train(
+        rf.two_by_two(),
+        balanced(lanes=3),
+        rf.GradientDescent(1e-2),
+        stop=rf.Stop(steps=300),
+        record=rf.Record(every=100, measures=[spread, "end_to_end"]),
+    )
+    w = run.trajectory["end_to_end"].values
+    assert run.trajectory["spread"].shape == (3, 4)
+    np.testing.assert_allclose(run.trajectory["spread"], w.max(axis=(-2, -1)) - w.min(axis=(-2, -1)), rtol=1e-12)
+    assert not [name for name in run.trajectory if str(name).startswith("_")]
+
+
+@pytest.mark.parametrize(
+    ("observed", "depth", "widths", "lanes", "loss"),
+    [
+        ([[2.0]], 1, [], None, "half_sse"),
+        ([[2.0]], 3, [1, 2], 9, "mse"),
+        ([[1.0, np.nan, 3.0]], 2, [2], 1, "half_sse"),
+        ([[1.0, 2.0, np.nan], [0.0, np.nan, np.nan]], 3, [3, 1], 2, "mse"),
+        ([[np.nan, 1.0, 0.0], [1.0, 0.0, 0.5], [0.0, 2.0, 1.0]], 2, [3], 5, "half_sse"),
+        ([[np.nan, 1.0], [1.0, 0.0]], 5, [3, 2, 2, 3], 3, "half_sse"),
+    ],
+)
+def test_entrywise_steps_of_every_tiny_shape_are_those_of_automatic_differentiation(
+    observed, depth, widths, lanes, loss
+):
+    problem = rf.MatrixCompletion.from_dense(observed, loss=loss)
+    keys = jax.random.key(4) if lanes is None else jax.random.split(jax.random.key(4), lanes)
+    start = rf.MatrixFactorization.init(problem.shape, depth, scale=0.5, widths=widths, key=keys)
+    run = rf.train(problem, start, rf.GradientDescent(5e-2), stop=rf.Stop(steps=40), record=rf.Record())
+
+    with jax.enable_x64(True):
+        gradient = jax.jit(jax.grad(lambda m: problem.loss(m.full()).sum()))
+        model = jax.tree.map(jax.numpy.asarray, start)
+        for _ in range(40):
+            model = jax.tree.map(lambda w, g: w - 5e-2 * g, model, gradient(model))
+    for ours, reference in zip(run.final.factors, model.factors, strict=True):
+        np.testing.assert_allclose(ours, reference, rtol=1e-10, atol=1e-13)
+
+
 def test_divergence_is_a_value_and_keeps_the_record():
     run = rf.train(
         rf.two_by_two(),
@@ -204,6 +250,15 @@ def test_large_matrices_take_the_matrix_product_path():
     loss, error = run.trajectory["loss"].values, run.trajectory["test_error"].values
     assert (loss[:, -1] < 1e-3 * loss[:, 0]).all()
     np.testing.assert_allclose(error[:, -1], rf.measures.mean_square_error(run.final.full(), problem.truth), rtol=1e-9)
+
+
+def test_without_the_hint_to_the_compiler_the_numbers_are_the_same(monkeypatch):
+    def run():
+        return rf.train(rf.two_by_two(), balanced(lanes=3), rf.GradientDescent(1e-2), stop=rf.Stop(steps=2000))
+
+    hinted = run()
+    monkeypatch.setattr("rankfall.dynamics.loop.takes_hint", lambda: False)
+    np.testing.assert_allclose(run().final.full(), hinted.final.full(), rtol=1e-10, atol=1e-13)
 
 
 def test_float32_problem_trains_in_float32():

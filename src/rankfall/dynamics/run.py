@@ -65,8 +65,12 @@ def assemble(
     for name, values in joined.items():
         fill = -1 if name == "step" else np.nan
         dtype = values.dtype if name == "step" or values.dtype.kind == "f" else np.float64
-        stacked = np.full((*filled.shape, *values.shape[1:]), fill, dtype=dtype)
-        stacked[filled] = values[order]
+        inside = np.take(values, order, axis=0)
+        if filled.all():
+            stacked = inside.reshape(*filled.shape, *values.shape[1:]).astype(dtype, copy=False)
+        else:
+            stacked = np.full((*filled.shape, *values.shape[1:]), fill, dtype=dtype)
+            stacked[filled] = inside
         inner = _DIMS.get(name, tuple(f"{name}_{i}" for i in range(values.ndim - 1)))
         variables[name] = (("lane", "record", *inner), stacked)
     ended = variables["step"][1] < 0
