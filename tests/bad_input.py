@@ -37,6 +37,8 @@ CASES = {
     "the matrix": [lambda: COMPLETION.from_dense([[NAN, NAN]]), lambda: COMPLETION.from_coo([], [], (2, 2))],
     "indices": [lambda i=i: COMPLETION.from_coo(i, np.ones(len(i)), (2, 2)) for i in ([[0, 0], [0, 0]], [[0, 2]],
                 [[0, -1]], [[0.0, 1.0]], [0, 1], [[0, 1], [1]], "ab", [[0, 2**63]], [[True, False]])],
+    "indices ": [lambda: rf.measures.entries(EYE, [0, 1]), lambda: FULL.entries([[0.5, 1.0]])],
+    "indices[0]": [lambda: rf.measures.entries(EYE, [[0, 2]]), lambda: FULL.entries([[-1, 0]])],
     "values": [lambda v=v: COMPLETION.from_coo([[0, 1]], v, (2, 2)) for v in ([1, 2], [NAN], ["a"], [1j])]
     + [lambda v=v: rf.MatrixSensing(np.ones((1, 2, 2)), v) for v in ([1, 2], [NAN], ["a"])],
     "shape": [lambda s=s: COMPLETION.from_coo([[0, 1]], [1.0], s) for s in ((2, 2, 2), 5, (2, 0), (2.0, 2), None)]

@@ -68,6 +68,23 @@ def matrix_shape(name: str, value: Any) -> tuple[int, int]:
     )
 
 
+def indices(name: str, where: np.ndarray, shape: tuple[int, int]) -> None:
+    """Refuse anything but rows and columns inside a matrix."""
+    if where.ndim != 2 or where.shape[1] != 2 or where.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} has shape {where.shape} and dtype {where.dtype}, but must be integers of shape (n, 2), a row "
+            "and a column for each entry."
+        )
+    outside = ((where < 0) | (where >= np.asarray(shape))).any(axis=1)
+    if outside.any():
+        first = int(outside.argmax())
+        came = tuple(int(i) for i in where[first])
+        raise ValueError(
+            f"{name}[{first}] is {came}, but must lie in a matrix of shape {tuple(shape)}; indices are 0-based "
+            "(subtract 1 from 1-based ones)."
+        )
+
+
 def chain(factors: Sequence[Any]) -> None:
     """Refuse factors that do not multiply out, or do not have the same lanes."""
     if not factors:

@@ -146,6 +146,12 @@ def _stored(out: Path) -> list[str]:
     return [name for name in order if name in stored_names(out)]
 
 
+def _measured(claim: dict[str, Any]) -> str:
+    from ..report.page import readable
+
+    return readable(claim["measured"], claim["expected"])
+
+
 def _print_claims(claims: list[tuple[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -162,6 +168,6 @@ def _print_claims(claims: list[tuple[str, Any]]) -> None:
             table.add_row(Text(name, style="bold"))
         fields = claim.to_dict()
         words = "holds" if claim.ok else "control did not fail" if claim.holds else "DOES NOT HOLD"
-        texts = [Text(text) for text in (claim.name, readable(fields["expected"]), readable(fields["measured"]))]
+        texts = [Text(text) for text in (claim.name, readable(fields["expected"]), _measured(fields))]
         table.add_row(*texts, Text(words, style="green" if claim.ok else "bold red"))
     Console().print(table)

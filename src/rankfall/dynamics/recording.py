@@ -181,6 +181,7 @@ def _singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
 
 
 def _unobserved(problem: Any, model: Any, end_to_end: Any) -> Any:
+    # Not measures.entries: inside the compiled loop the indices are traced and cannot be checked.
     where = problem.unobserved_indices
     return end_to_end[where[:, 0], where[:, 1]]
 

@@ -141,13 +141,13 @@ EXPERIMENT = Experiment(
     title="The entry nobody observed grows without bound",
     question=(
         "Three entries of a two-by-two matrix are given, [[*, 1], [1, 0]]; the fourth may be anything. A product of "
-        "depth matrices is trained on the three. If training preferred small norms, it would choose * = 0. Instead the "
-        "unobserved entry grows as the loss falls, at least as fast as the proved bound (the black line), provided "
-        "that the start is balanced and its determinant positive. A single matrix (depth 1) leaves the entry where it "
-        "was. The depth-2 curves of random balanced starts freeze near 7 to 9: descent takes finite steps, which "
-        "unbalance the factors a little, and at depth 2 that little grows until the determinant changes sign, as it "
-        "cannot along the exact flow (the experiment determinant-sign measures this). In float32 rounding does the "
-        "same, and near the end of the deeper runs it swallows whole steps, so that they slow down or stall."
+        "matrices (depth says how many) is trained on the three. If training preferred small norms, it would choose "
+        "* = 0. Instead the unobserved entry grows as the loss falls, at least as fast as the proved bound (the black "
+        "line), provided that the start is balanced and its determinant positive. A single matrix (depth 1) leaves the "
+        "entry where it was. The depth-2 curves of random balanced starts freeze near 7 to 9: descent takes finite "
+        "steps, which unbalance the factors a little, and at depth 2 that little grows until the determinant changes "
+        "sign, as it cannot along the exact flow (the experiment determinant-sign measures this). In float32 rounding "
+        "does the same, and near the end of the deeper runs it swallows whole steps, so that they slow down or stall."
     ),
     settings=UnobservedEntry,
     compute=compute,

@@ -166,7 +166,7 @@ class MatrixFactorization(eqx.Module):
         Raises
         ------
         ValueError
-            If ``indices`` has another shape.
+            If ``indices`` has another shape or a place outside of the matrix.
 
         Examples
         --------
@@ -175,8 +175,7 @@ class MatrixFactorization(eqx.Module):
         array([1., 0.])
         """
         where = np.asarray(indices)
-        if where.ndim != 2 or where.shape[1] != 2:
-            raise ValueError(f"indices has shape {where.shape}, but must be (n, 2): a row and a column for each entry.")
+        _checks.indices("indices", where, self.shape)
         columns = self.factors[0][..., :, where[:, 1]]
         for w in self.factors[1:-1]:
             columns = w @ columns

@@ -1,6 +1,7 @@
 """Pure functions of arrays: norms, ranks, spectra, determinants from factors. They know nothing of training."""
 
 from . import spectrum
+from .entries import entries
 from .errors import mean_square_error
 from .factors import det_sign, log_abs_det, signed_log_det, unbalancedness
 from .norms import (
@@ -24,6 +25,7 @@ __all__ = [
     "det_sign",
     "distance_to_rank",
     "effective_rank",
+    "entries",
     "entrywise_norm",
     "frobenius_norm",
     "ky_fan_norm",

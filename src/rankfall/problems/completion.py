@@ -256,17 +256,7 @@ def _indices(indices: Any, shape: tuple[int, int]) -> np.ndarray:
         raise ValueError("indices has rows of unequal length, but must be integers of shape (observed, 2).") from None
     if where.size == 0:
         raise ValueError("the matrix has no observed entry, but at least one is needed; NaN marks an unobserved one.")
-    if where.ndim != 2 or where.shape[1] != 2 or where.dtype.kind not in "iu":
-        raise ValueError(
-            f"indices has shape {where.shape} and dtype {where.dtype}, but must be integers of shape (observed, 2)."
-        )
-    outside = (where < 0) | (where >= np.asarray(shape))
-    if outside.any():
-        first = int(np.argwhere(outside)[0, 0])
-        raise ValueError(
-            f"indices[{first}] is {tuple(int(i) for i in where[first])}, but must lie in a matrix of shape {shape}; "
-            "indices are 0-based (subtract 1 from 1-based ones)."
-        )
+    _checks.indices("indices", where, shape)
     flat = where[:, 0].astype(np.int64) * shape[1] + where[:, 1]
     _, first_seen, counts = np.unique(flat, return_index=True, return_counts=True)
     if (counts > 1).any():

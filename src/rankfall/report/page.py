@@ -96,8 +96,11 @@ def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
 
     Examples
     --------
-    >>> write_page("out", ["solution-set"])  # doctest: +SKIP
-    PosixPath('out/report.html')
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     page = write_page(out, [])
+    >>> page.name
+    'report.html'
     """
     folder = Path(out)
     for name in names:
@@ -166,7 +169,9 @@ def _row(claim: dict[str, Any]) -> str:
     cells = [
         f"{escape(str(claim['statement']))} <code>{escape(str(claim['name']))}</code>",
         escape(str(claim["source"])),
-        *(_value(claim[key]) for key in ("expected", "measured", "tolerance")),
+        _value(claim["expected"]),
+        _value(claim["measured"], claim["expected"]),
+        _value(claim["tolerance"]),
         _verdict(claim),
         _control(claim["control"]),
     ]
@@ -188,13 +193,15 @@ def _control(control: dict[str, Any] | None) -> str:
     return f"{escape(str(control['what']))}: measured {_value(control['measured'])}; {verdict}"
 
 
-def readable(value: Any) -> str:
-    """Write a stored value for people: six digits are enough.
+def readable(value: Any, beside: Any = None) -> str:
+    """Write a stored value for people: six digits are enough, or as many as tell it from another.
 
     Parameters
     ----------
     value : float, int, bool or str
         A value of ``claims.json``.
+    beside : float, int, bool or str, optional
+        The value it stands beside; unequal values are written differently.
 
     Returns
     -------
@@ -205,12 +212,18 @@ def readable(value: Any) -> str:
     --------
     >>> readable(1.23456789e-7), readable("inf"), readable(3)
     ('1.23457e-07', 'inf', '3')
+    >>> readable(1.00000000123, beside=1.0)
+    '1.00000000123'
     """
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    texts = [f"{value:.{digits}g}" for digits in (6, 9, 12, 17)]
+    other = readable(beside)
+    return texts[0] if value == beside else next((text for text in texts if text != other), texts[-1])
 
 
-def _value(value: Any) -> str:
-    text = readable(value)
+def _value(value: Any, beside: Any = None) -> str:
+    text = readable(value, beside)
     return escape(WORDS.get(text, text))
 
 
