@@ -23,10 +23,7 @@ help:
 install: $(VENV)/.installed
 
 reproduce: $(VENV)/.installed
-	@status=0; \
-	$(VENV)/bin/rankfall reproduce --out out $(ARGS) || status=$$?; \
-	if [ -f out/report.html ]; then echo "report: out/report.html"; fi; \
-	exit $$status
+	@$(VENV)/bin/rankfall reproduce --out out $(ARGS)
 
 test: $(VENV)/.installed-test
 	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)

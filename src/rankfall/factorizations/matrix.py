@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, Entries, Matrices
 from . import initialisation
 from .products import chain_product
 
@@ -147,11 +147,11 @@ class MatrixFactorization(eqx.Module):
             raise ValueError("lane() was asked of a single factorization, which has no lanes.")
         return MatrixFactorization([w[index] for w in self.factors])
 
-    def full(self) -> Array:
+    def full(self) -> Matrices:
         """End-to-end matrix, shape ``(..., rows, columns)``; NumPy for NumPy factors."""
         return chain_product(self.factors)
 
-    def entries(self, indices: Any) -> Array:
+    def entries(self, indices: Any) -> Entries:
         """End-to-end entries, without forming the full matrix.
 
         Parameters

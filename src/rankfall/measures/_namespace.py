@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, Matrices
 
 
 def namespace(*arrays: Any) -> ModuleType:
@@ -25,7 +25,7 @@ def floating(value: Any, name: str = "singular_values") -> Array:
     return _checks.real(name, value)
 
 
-def matrices(name: str, value: Any) -> Array:
+def matrices(name: str, value: Any) -> Matrices:
     """Return a float array of at least two dimensions, or say what came instead."""
     array = floating(value, name)
     if array.ndim < 2 or 0 in array.shape[-2:]:

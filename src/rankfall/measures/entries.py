@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Entries
 from ._namespace import matrices
 
 
-def entries(matrix: Any, indices: Any) -> Array:
+def entries(matrix: Any, indices: Any) -> Entries:
     """Entries at given places: with ``problem.unobserved_indices``, the ones that training was free to choose.
 
     Parameters

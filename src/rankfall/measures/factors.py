@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, Scalars, SquareMatrices
 from ._namespace import matrices, namespace
 
 
-def signed_log_det(factors: Sequence[Any]) -> tuple[Array, Array]:
+def signed_log_det(factors: Sequence[Any]) -> tuple[Scalars, Scalars]:
     """Sign and log-magnitude of ``det(W_L ... W_1)``, from the factors.
 
     Square layers contribute their own determinants. For other hidden widths an orthonormal basis is carried through
@@ -115,7 +115,7 @@ def log_abs_det(factors: Sequence[Any]) -> Array:
     return signed_log_det(factors)[1]
 
 
-def unbalancedness(factors: Sequence[Any]) -> Array:
+def unbalancedness(factors: Sequence[Any]) -> Scalars:
     """Largest imbalance of neighbouring layers, ``max_j ||W_{j+1}^T W_{j+1} - W_j W_j^T||_F``.
 
     Zero for balanced factors, which gradient flow preserves; zero by definition at depth 1.
@@ -163,7 +163,7 @@ def _qr_chain(chain: list[Array]) -> list[Array]:
     return [*squares, chain[-1] if basis is None else chain[-1] @ basis]
 
 
-def _sign_log(w: Array) -> tuple[Array, Array]:
+def _sign_log(w: SquareMatrices) -> tuple[Scalars, Scalars]:
     xp = namespace(w)
     if w.shape[-2:] != (2, 2):
         # NumPy warns of a NaN, which a diverged lane may well hold.

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Array
+from .._types import Array, Entries, SquareMatrices
 from ._namespace import matrices, namespace
 
 
@@ -47,7 +47,7 @@ def singular_values(matrix: Any) -> Array:
     return np.where(bad[..., None], np.nan, values).astype(w.dtype)
 
 
-def _two_by_two(w: Array) -> Array:
+def _two_by_two(w: SquareMatrices) -> Entries:
     xp = namespace(w)
     size = abs(w).max(axis=(-2, -1))
     # NaN for an infinity too, before inf - inf can be formed.

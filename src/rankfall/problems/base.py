@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, Matrices, Residuals, Scalars
 
 LOSSES = ("half_sse", "mse")
 
@@ -36,7 +36,7 @@ class AbstractProblem(eqx.Module):
         """Number of observations."""
 
     @abc.abstractmethod
-    def residuals(self, matrix: Array) -> Array:
+    def residuals(self, matrix: Matrices) -> Residuals:
         """Prediction minus observation, shape ``(..., observed)``."""
 
     @property
@@ -44,7 +44,7 @@ class AbstractProblem(eqx.Module):
         """Unobserved entries as ``(n, 2)`` indices, ``None`` where the problem has no such notion."""
         return None
 
-    def loss(self, matrix: Array) -> Array:
+    def loss(self, matrix: Matrices) -> Scalars:
         """Loss of an end-to-end matrix ``(..., rows, columns)``, shape ``(...)``."""
         return self._reduce((self.residuals(matrix) ** 2).sum(axis=-1))
 
@@ -62,7 +62,7 @@ class AbstractProblem(eqx.Module):
             "dtype": self.dtype,
         }
 
-    def _reduce(self, sum_of_squares: Array) -> Array:
+    def _reduce(self, sum_of_squares: Scalars) -> Scalars:
         return sum_of_squares * (0.5 if self.loss_kind == "half_sse" else 1.0 / self.observed)
 
 

@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, Matrices, Residuals, Scalars
 from ..measures._namespace import namespace
 from .base import AbstractProblem, check_infima, check_options, check_truth
 
@@ -202,11 +202,11 @@ class MatrixCompletion(AbstractProblem):
         """Unobserved entries as 0-based ``(n, 2)`` indices in row-major order."""
         return self.unobserved_entries
 
-    def residuals(self, matrix: Array) -> Array:
+    def residuals(self, matrix: Matrices) -> Residuals:
         """Entry minus observation at the observed entries, shape ``(..., observed)``."""
         return matrix[..., self.indices[:, 0], self.indices[:, 1]] - self.values
 
-    def loss(self, matrix: Array) -> Array:
+    def loss(self, matrix: Matrices) -> Scalars:
         """Loss of an end-to-end matrix ``(..., rows, columns)``, shape ``(...)``."""
         if self.mask is None:
             return super().loss(matrix)

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, Matrices, Residuals
 from ..measures._namespace import namespace
 from .base import AbstractProblem, check_infima, check_options, check_truth
 
@@ -80,7 +80,7 @@ class MatrixSensing(AbstractProblem):
         """Number of measurements."""
         return self.values.shape[-1]
 
-    def residuals(self, matrix: Array) -> Array:
+    def residuals(self, matrix: Matrices) -> Residuals:
         """``<A_i, W> - b_i``, shape ``(..., observed)``."""
         return namespace(matrix, self.values).einsum("nij,...ij->...n", self.measurements, matrix) - self.values
 
@@ -145,7 +145,7 @@ class LinearRegression(AbstractProblem):
         """Number of observed numbers (observations times targets)."""
         return self.targets.shape[-2] * self.targets.shape[-1]
 
-    def residuals(self, matrix: Array) -> Array:
+    def residuals(self, matrix: Matrices) -> Residuals:
         """``X w - y`` flattened, shape ``(..., observed)``."""
         difference = self.inputs @ matrix - self.targets
         return difference.reshape(*difference.shape[:-2], -1)
