@@ -2,6 +2,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+import rankfall as rf
 from rankfall import theory
 
 SLACK = 1e-9
@@ -65,6 +66,32 @@ def test_bounds_fail_where_the_determinant_is_negative(draw_near):
     assert values[1] / values.sum() > theory.second_share_bound(loss)
     s = draw_near(3, 5_000, sign=-1)
     assert (s.unobserved < theory.unobserved_lower_bound(s.loss) * (1 - SLACK)).mean() > 0.02
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_segment_lemma_on_the_larger_problems(size, sign):
+    rng = np.random.default_rng(size)
+    problem = rf.two_by_two(size=size)
+    solutions = np.zeros((4000, size, size))
+    solutions[:, problem.indices[:, 0], problem.indices[:, 1]] = problem.values
+    solutions[:, 0, 0] = rng.choice([-1, 1], 4000) * 10.0 ** rng.uniform(-1, 3, 4000)
+    noise = rng.normal(size=solutions.shape) * 10.0 ** rng.uniform(-3, -0.3, (4000, 1, 1))
+    noise[:, 0, 0] = 0
+    w = solutions + noise
+    of_sign = np.sign(np.linalg.det(w)) == sign
+    w, solutions, d = w[of_sign], solutions[of_sign], np.sqrt(2 * np.asarray(problem.loss(w[of_sign])))
+    assert len(w) > 200
+    smallest = [np.linalg.svd(a, compute_uv=False)[:, -1] for a in (w, solutions)]
+    x, near = np.abs(w[:, 0, 0]), d < 1
+    excess = smallest[0] + smallest[1] - d
+    if sign > 0:
+        assert excess.max() < 1e-12
+        assert (x - theory.unobserved_lower_bound_simple(d**2 / 2))[near].min() > -1e-12
+    else:
+        # Control: with a negative determinant, that of every solution, neither need hold.
+        assert excess.max() > 0.5
+        assert (x - theory.unobserved_lower_bound_simple(d**2 / 2))[near].min() < -1
 
 
 def test_equality_case_attains_the_sharp_bound():

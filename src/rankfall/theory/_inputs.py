@@ -6,6 +6,8 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import _checks
+
 FloatArray: TypeAlias = NDArray[np.float64]
 
 # NumPy's ArrayLike spells a number "complex" and leans on the numeric tower; run-time checkers do not, hence the rest.
@@ -53,9 +55,7 @@ def depths(value: RealLike, least: int, remedy: str) -> FloatArray:
 
 def whole_number(name: str, value: SupportsIndex, least: int, remedy: str) -> int:
     """``value`` as int, refused unless it is one integer of at least ``least``."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} is {value!r}, but must be an integer of at least {least}; {remedy}.")
-    return int(value)
+    return _checks.integer(name, value, least, remedy)
 
 
 def radius(loss: RealLike) -> FloatArray:
