@@ -1,6 +1,8 @@
 import os
+import signal
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -143,6 +145,26 @@ def test_solution_set_alone(tmp_path):
     assert done.stdout.rstrip().endswith(str(tmp_path / "report.html"))
     again = _rankfall("report", "--out", tmp_path)
     assert (again.returncode, again.stdout) == (0, f"{tmp_path / 'report.html'}\n")
+
+
+def test_interrupt_leaves_nothing_half_written(tmp_path):
+    path = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
+    words = ["reproduce", "solution-set", "determinant-sign", "--full", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rankfall", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+    )
+    while "determinant-sign: running" not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "Interrupted: what was complete is stored, nothing half-written stays behind.\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["solution-set"]
 
 
 def test_info():

@@ -12,6 +12,11 @@ import numpy as np
 
 from .stopping import INTERRUPTED, RUNNING, SECONDS, Stop
 
+# Of runs side by side one shows its progress, the others wait for the place.
+_place = threading.Lock()
+# The event of the interrupts() that the main thread is in: runs in other threads end with it.
+_heard: list[threading.Event] = []
+
 
 class Monitor:
     """Told by each batch how far it is; says when to end, and shows the progress on a terminal."""
@@ -19,7 +24,7 @@ class Monitor:
     def __init__(self, lanes: int, progress: bool, began: float, stop: Stop, interrupted: threading.Event) -> None:
         self.lanes, self.began, self.stop, self.interrupted = lanes, began, stop, interrupted
         self.show = progress and sys.stderr.isatty()
-        self.lock, self.last = threading.Lock(), 0.0
+        self.lock, self.last, self.shown = threading.Lock(), 0.0, False
         self.work: dict[int, np.ndarray] = {}
 
     def report(self, batch: int, steps: np.ndarray, losses: np.ndarray) -> int:
@@ -32,7 +37,8 @@ class Monitor:
         if self.show:
             with self.lock:
                 self.work[batch] = steps
-                if now - self.last > 0.1:
+                self.shown = self.shown or _place.acquire(blocking=False)
+                if self.shown and now - self.last > 0.1:
                     self._draw(now, losses)
         return RUNNING
 
@@ -45,16 +51,33 @@ class Monitor:
         sys.stderr.flush()
         self.last = now
 
-    def close(self) -> None:
-        """Wipe the line."""
-        if self.show and self.last:
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Wipe the line and leave the place to another run."""
+        if self.shown:
             sys.stderr.write("\r" + " " * 76 + "\r")
             sys.stderr.flush()
+            self.shown = False
+            _place.release()
+
+
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt after Ctrl-C, for work that has no loop of ours to end."""
+    if _heard and _heard[0].is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def interrupts() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event (a second one interrupts as usual); outside the main thread, do nothing."""
+    """Turn the first Ctrl-C into an event (a second one interrupts as usual).
+
+    Inside another one, or in a thread of it, the event is the outer one's.
+    """
+    if _heard:
+        yield _heard[0]
+        return
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
@@ -67,7 +90,9 @@ def interrupts() -> Iterator[threading.Event]:
         event.set()
 
     signal.signal(signal.SIGINT, handler)
+    _heard.append(event)
     try:
         yield event
     finally:
+        _heard.clear()
         signal.signal(signal.SIGINT, previous)

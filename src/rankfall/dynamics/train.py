@@ -1,8 +1,7 @@
 """``train``: one call from a problem and a start to a run."""
 
-import concurrent.futures
-import os
 import time
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from .monitor import Monitor, interrupts
 from .recording import Record
 from .run import Run, assemble
 from .stopping import Stop
+from .threads import cores, side_by_side
 
 # Lanes are shared out to threads (one compiled loop each) when every thread gets at least this many.
 _LANES_A_THREAD = 32
@@ -85,18 +85,11 @@ def train(
     began = time.monotonic()
     laned = start.as_lanes()
     step_sizes = dynamics.step_sizes(laned.lanes or 1)
-    with interrupts() as interrupted:
-        monitor = Monitor(laned.lanes or 1, progress, began, stop, interrupted)
+    with interrupts() as interrupted, Monitor(laned.lanes or 1, progress, began, stop, interrupted) as monitor:
         parts = [
             Batch(problem, laned, dynamics, step_sizes, stop, record, group) for group in _groups(laned.lanes or 1)
         ]
-        if len(parts) == 1:
-            parts[0].run(monitor)
-        else:
-            with concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
-                for future in [pool.submit(part.run, monitor) for part in parts]:
-                    future.result()
-        monitor.close()
+        side_by_side([partial(part.run, monitor) for part in parts], len(parts))
     reasons = np.concatenate([part.reasons for part in parts])
     final = MatrixFactorization.stack([part.final() for part in parts])
     trajectory = assemble([piece for part in parts for piece in part.pieces], problem, record, step_sizes, reasons)
@@ -113,7 +106,4 @@ def train(
 
 
 def _groups(lanes: int) -> list[np.ndarray]:
-    threads = max(
-        1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, lanes // _LANES_A_THREAD)
-    )
-    return np.array_split(np.arange(lanes), threads)
+    return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // _LANES_A_THREAD)))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -12,6 +12,8 @@ import pydantic
 import xarray as xr
 
 from ..dynamics import GradientDescent, Record, Run, Stop, train
+from ..dynamics.monitor import interrupts
+from ..dynamics.threads import side_by_side
 from ..factorizations import MatrixFactorization
 from ..theory.claim import Claim
 
@@ -81,6 +83,12 @@ def run_lanes(
     labels["learning_rate"] = step_sizes
     labels["stop_reason"] = not_interrupted(run)
     return run.trajectory.drop_vars("stop_reason").assign_coords({k: ("lane", v) for k, v in labels.items()})
+
+
+def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Do independent trainings side by side: one is compiled while another runs."""
+    with interrupts():
+        return side_by_side(tasks)
 
 
 def not_interrupted(run: Run) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The sign of the determinant: an even chance at the start, what becomes of each half, and what loses the sign."""
 
 import math
+from functools import partial
 
 import jax
 import numpy as np
@@ -8,10 +9,11 @@ import xarray as xr
 
 from .. import measures, theory
 from ..dynamics import Record, Stop
+from ..dynamics.monitor import raise_if_interrupted
 from ..factorizations import MatrixFactorization
 from ..problems import two_by_two
 from ..theory.claim import Claim, at_least, at_most, close_to
-from .base import Experiment, Settings, join, last, run_lanes, signed_starts
+from .base import Experiment, Settings, join, last, run_all, run_lanes, signed_starts
 
 SOURCE = "Razin and Cohen (2020), section 3.2"
 KINDS = ("gaussian", "balanced", "orthogonal")
@@ -42,12 +44,14 @@ class DeterminantSign(Settings):
 def compute(settings: DeterminantSign, progress: bool) -> xr.Dataset:
     """Draw starts, train both signs at every depth and scale, unbalance small starts, and vary the step."""
     dataset = xr.merge(
-        [
-            _probability(settings),
-            _halves(settings, progress),
-            _by_imbalance(settings, progress),
-            _by_step_size(settings, progress),
-        ]
+        run_all(
+            [
+                partial(_halves, settings, progress),
+                partial(_by_imbalance, settings, progress),
+                partial(_by_step_size, settings, progress),
+                partial(_probability, settings),
+            ]
+        )
     )
     dataset.attrs |= {"target_loss": settings.loss, "budget": settings.steps}
     return dataset
@@ -57,6 +61,7 @@ def _probability(settings: DeterminantSign) -> xr.Dataset:
     shares = {}
     for number, kind in enumerate(KINDS):
         for depth in settings.depths:
+            raise_if_interrupted()
             # Kinds share the underlying normal numbers at one key: each gets keys of its own.
             seed = jax.random.fold_in(jax.random.fold_in(jax.random.key(settings.seed), number), depth)
             keys = jax.random.split(seed, settings.draws)

@@ -1,5 +1,6 @@
 """Loss falls, every norm rises, rank falls: one picture of the contradiction."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ..dynamics import Record, Stop
 from ..factorizations import MatrixFactorization
 from ..problems import two_by_two
 from ..theory.claim import Claim, at_least, at_most
-from .base import Experiment, Settings, join, recorded, run_lanes, signed_starts
+from .base import Experiment, Settings, join, recorded, run_all, run_lanes, signed_starts
 
 SOURCE = "Razin and Cohen (2020), theorem 1"
 
@@ -30,7 +31,7 @@ def compute(settings: NormsAndRank, progress: bool) -> xr.Dataset:
     """Train balanced starts (depth 2: from alpha I, which rounding cannot unbalance)."""
     record = Record(at_losses=np.geomspace(1.0, settings.loss, settings.levels))
     stop = Stop(loss=settings.loss, steps=settings.steps)
-    parts = []
+    tasks = []
     for depth, rate in ((int(d), r) for d, r in settings.rates.items()):
         if depth == 2:
             alphas = settings.scale * np.logspace(0, 1, settings.seeds)
@@ -41,8 +42,8 @@ def compute(settings: NormsAndRank, progress: bool) -> xr.Dataset:
                 (2, 2), depth, kind=kind, scale=settings.scale, det_sign=1, seed=settings.seed, seeds=settings.seeds
             )
         label = {"depth": depth, "kind": kind, "scale": settings.scale}
-        parts.append(run_lanes(two_by_two(), [(start, rate, label)], stop, record, progress))
-    return join(parts)
+        tasks.append(partial(run_lanes, two_by_two(), [(start, rate, label)], stop, record, progress))
+    return join(run_all(tasks))
 
 
 # What falls, below which of the theory's bounds, and its value at the solution of least norm.
