@@ -72,6 +72,15 @@ def test_claims_about_nothing_do_not_hold(stored):
     assert [c.name for c in claims if c.holds] == []
 
 
+def test_results_say_which_loss_and_precision_they_are_of(stored):
+    name, dataset = stored
+    if name == "solution-set":  # no training, no loss
+        return
+    assert dataset.attrs["loss"] == "half_sse"
+    mixed = name == "unobserved-entry"
+    assert set(dataset["dtype"].values) == {"float64", "float32"} if mixed else dataset.attrs["dtype"] == "float64"
+
+
 def test_reduced_forms_go_far_enough():
     for name in EXPERIMENTS:
         reduced, full = load_settings(name), load_settings(name, full=True)

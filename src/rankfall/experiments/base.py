@@ -111,8 +111,14 @@ def join(parts: list[xr.Dataset]) -> xr.Dataset:
         combine_attrs="drop",
         fill_value={"step": -1},
     )
-    joined.attrs = {k: v for k, v in parts[0].attrs.items() if k in ("problem", "loss", "jax_version", "device")}
+    joined.attrs = shared_attrs(parts)
     return joined
+
+
+def shared_attrs(parts: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """Return what all trajectories say alike of the problem and its loss."""
+    names = ("problem", "loss", "dtype")
+    return {n: parts[0].attrs[n] for n in names if all(p.attrs.get(n) == parts[0].attrs[n] for p in parts)}
 
 
 def lanes_of(dataset: xr.Dataset, **labels: Any) -> xr.Dataset:

@@ -101,7 +101,7 @@ def _halves(settings: DeterminantSign, progress: bool) -> xr.Dataset:
         "reason": runs["stop_reason"].values,
         **{name: runs[name].values for name in ("depth", "scale", "start_sign", "learning_rate")},
     }
-    return xr.Dataset({name: ("run", values) for name, values in found.items()})
+    return xr.Dataset({name: ("run", values) for name, values in found.items()}, attrs=runs.attrs)
 
 
 def _by_imbalance(settings: DeterminantSign, progress: bool) -> xr.Dataset:

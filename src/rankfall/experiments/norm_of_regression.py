@@ -13,7 +13,7 @@ from ..dynamics import GradientDescent, Record, Stop, train
 from ..factorizations import MatrixFactorization
 from ..problems import LinearRegression
 from ..theory.claim import Claim, at_most
-from .base import Experiment, Settings, not_interrupted
+from .base import Experiment, Settings, not_interrupted, shared_attrs
 
 SOURCE = "Razin and Cohen (2020), introduction"
 
@@ -67,6 +67,7 @@ def compute(settings: NormOfRegression, progress: bool) -> xr.Dataset:
         {name: (("method", "record"), np.stack(v)) for name, v in values.items()},
         coords={"method": list(methods), "step": ("record", steps)},
     )
+    dataset.attrs |= shared_attrs([run.trajectory])
     dataset.attrs["min_l2_norm"] = float(np.linalg.norm(least))
     return dataset
 

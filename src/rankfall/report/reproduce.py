@@ -96,7 +96,7 @@ def _run(name: str, out: Path, full: bool, progress: bool) -> tuple[list[Claim],
         dataset = experiment.compute(settings, progress)
         seconds = time.perf_counter() - began
         described = {"experiment": name, "title": experiment.title, "question": experiment.question}
-        dataset.attrs |= described | _provenance(settings.model_dump_json(), full, seconds)
+        dataset.attrs |= described | _provenance(settings, full, seconds)
         with storing(out):
             # Through memory: HDF5 on a full disk ends the whole process when it cannot close its file.
             (partial / DATA).write_bytes(dataset.to_netcdf(engine="h5netcdf"))
@@ -144,7 +144,7 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _provenance(settings: str, full: bool, seconds: float) -> dict[str, Any]:
+def _provenance(settings: Any, full: bool, seconds: float) -> dict[str, Any]:
     """How a data set was made: attributes that every netCDF reader can show."""
     import jax
     import numpy as np
@@ -153,7 +153,8 @@ def _provenance(settings: str, full: bool, seconds: float) -> dict[str, Any]:
     return {
         "rankfall_version": package_version("rankfall"),
         "form": "full" if full else "reduced",
-        "settings": settings,
+        "seed": settings.seed,
+        "settings": settings.model_dump_json(),
         "jax_version": jax.__version__,
         "numpy_version": np.__version__,
         "device": f"{device.platform}: {device.device_kind}",
