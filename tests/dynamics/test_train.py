@@ -276,6 +276,24 @@ def test_optax_rules_train(rule):
     assert np.isnan(run.trajectory["time"].values).all()
 
 
+@pytest.mark.parametrize("width", [2, 5])
+def test_optax_rules_see_the_factors_as_matrices(width):
+    # The trust ratio of LAMB is one number for each leaf: entries as leaves of their own would train otherwise.
+    rule, steps = optax.lamb(1e-2), 30
+    start = rf.MatrixFactorization.init((2, 2), 2, scale=0.5, widths=[width], key=jax.random.key(2))
+    problem = rf.two_by_two()
+    run = rf.train(problem, start, rf.GradientDescent(rule), stop=rf.Stop(steps=steps))
+    with jax.enable_x64(True):
+        model = jax.tree.map(jax.numpy.asarray, start)
+        state = rule.init(model)
+        gradient = jax.jit(jax.grad(lambda m: problem.loss(m.full())))
+        for _ in range(steps):
+            updates, state = rule.update(gradient(model), state, model)
+            model = optax.apply_updates(model, updates)
+    for ours, reference in zip(run.final.factors, model.factors, strict=True):
+        np.testing.assert_allclose(ours, reference, rtol=1e-9)
+
+
 def test_group_rmsprop_first_step_has_the_stated_length():
     start = balanced(2, scale=0.5)
     eps, rate = 1e-2, 1e-3

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from .. import _checks
+from ..factorizations import MatrixFactorization
 
 
 class GradientDescent:
@@ -83,19 +84,25 @@ class _FixedStep(NamedTuple):
 
 
 class OptaxRule(NamedTuple):
-    """An optax transformation in the same shape."""
+    """An optax transformation in the same shape.
+
+    It is shown the factors as matrices, however the loop holds them: some rules (trust ratios, factored moments) treat
+    each matrix as one.
+    """
 
     transformation: optax.GradientTransformation
 
     def init(self, model: Any) -> Any:
         """Start the state of one lane."""
-        return self.transformation.init(model)
+        return self.transformation.init(MatrixFactorization(model.factors))
 
     def step(self, gradient: Any, state: Any, model: Any, step_size: Any) -> tuple[Any, Any]:
         """Take one step; the step size is the transformation's own affair."""
         del step_size
-        updates, state = self.transformation.update(gradient, state, model)
-        return jax.tree.map(lambda w, u: w + u.astype(w.dtype), model, updates), state
+        slope, place = MatrixFactorization(gradient.factors), MatrixFactorization(model.factors)
+        updates, state = self.transformation.update(slope, state, place)
+        moved = jax.tree.map(lambda w, u: w + u.astype(w.dtype), place, updates)
+        return model.like(moved.factors), state
 
 
 FIXED_STEP = _FixedStep()

@@ -40,6 +40,11 @@ class EntrywiseFactorization(eqx.Module):
         """The factors as matrices, shape ``(..., rows, columns)``."""
         return tuple(_matrix(w) for w in self.chain)
 
+    @classmethod
+    def like(cls, factors: Sequence[Array]) -> "EntrywiseFactorization":
+        """Return other factors in this form."""
+        return cls.split(factors)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the end-to-end matrix."""

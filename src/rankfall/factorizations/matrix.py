@@ -184,6 +184,11 @@ class MatrixFactorization(eqx.Module):
         last = self.factors[-1][..., where[:, 0], :]
         return (last * columns.swapaxes(-1, -2)).sum(axis=-1)
 
+    @classmethod
+    def like(cls, factors: Sequence[Any]) -> "MatrixFactorization":
+        """Return other factors in this form."""
+        return cls(factors)
+
     def loss_and_gradient(self, problem: Any) -> "tuple[Array, MatrixFactorization]":
         """Loss of the end-to-end matrix on a problem, and its gradient in the factors (JAX, one lane)."""
         return jax.value_and_grad(lambda m: problem.loss(m.full()))(self)

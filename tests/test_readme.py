@@ -1,0 +1,26 @@
+"""What the README tells people to type works."""
+
+import re
+from pathlib import Path
+
+import rankfall as rf
+
+README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+
+
+def test_the_ten_lines_of_python_run_and_say_what_they_promise(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(code, names)
+    printed = capsys.readouterr().out
+    assert printed.startswith("loss ")
+    assert abs(abs(names["run"].final.full()[0, 0]) - 22) < 1
+    assert names["run"].trajectory["effective_rank"].values[0, -1] < 1.001
+    assert f"{rf.theory.unobserved_lower_bound(1e-3):.3f}" in printed
+
+
+def test_the_commands_of_the_readme_exist():
+    makefile = Path(__file__).parents[1].joinpath("Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^    make (\w+)", README, re.MULTILINE):
+        assert f"\n{target}:" in makefile
+    assert Path(__file__).parents[1].joinpath("docs/images/unobserved-entry.png").is_file()
