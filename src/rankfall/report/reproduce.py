@@ -99,7 +99,8 @@ def _run(name: str, out: Path, full: bool, progress: bool) -> tuple[list[Claim],
         dataset.attrs |= described | _provenance(settings, full, seconds)
         with storing(out):
             # Through memory: HDF5 on a full disk ends the whole process when it cannot close its file.
-            (partial / DATA).write_bytes(dataset.to_netcdf(engine="h5netcdf"))
+            with memoryview(dataset.to_netcdf(engine="h5netcdf")) as content:
+                (partial / DATA).write_bytes(content)
             with xr.open_dataset(partial / DATA, engine="h5netcdf") as file:
                 stored = file.load()
             claims = experiment.claims(stored)
