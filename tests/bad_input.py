@@ -62,7 +62,8 @@ CASES = {
     + [lambda: rf.measures.unbalancedness("a")],
     "depth": [lambda d=d: start(depth=d) for d in (0, -1, 1.5, "a")],
     "scale": [lambda s=s: start(scale=s) for s in (0, -1, "a", [], [[1.0]], None)]
-    + [lambda: start(factor_std=1.0), lambda: start(scale=1e300, dtype="float32"),
+    + [lambda: start(factor_std=1.0),
+        lambda: start(depth=1, scale=1e-60, dtype="float32"), lambda: start(scale=1e300, dtype="float32"),
        lambda: start(kind="identity"), lambda: start(scale=[1.0, 2.0], key=jax.random.split(KEY, 3))],
     "det_sign": [lambda d=d: start(det_sign=d) for d in (0, "+")] + [lambda: start((2, 3), det_sign=1),
                  lambda: start(widths=[1], det_sign=1)],
@@ -70,6 +71,7 @@ CASES = {
     "kind": [lambda k=k: start(kind=k) for k in ("x", None)] + [lambda k=k: rf.measures.norm(EYE, k) for k in (
              "x", 3, lambda w: w, lambda w: "a", lambda w: None)],
     "alpha": [lambda a=a: START.init((2, 2), 2, kind="identity", alpha=a) for a in (-1, "a", 0)],
+    "index": [lambda i=i: START([np.ones((4, 2, 2))]).lane(i) for i in (4, -1, "a", 1.5)],
     "p": [lambda p=p: rf.measures.schatten_norm(EYE, p) for p in (0, -1, NAN, "a", None)],
     "matrix": [lambda m=m: rf.measures.schatten_norm(m, 1) for m in ([1.0, 2.0], "a", None, [[1, 2], [3]], [[1j]])],
     "k": [lambda k=k: rf.measures.ky_fan_norm(EYE, k) for k in (0, 3, 1.5, "a")],

@@ -41,7 +41,9 @@ def draw(
     _check_det_sign(det_sign, kind, sizes)
     if kind == "identity":
         _refuse(kind, scale=scale, factor_std=factor_std)
-        return [w.astype(dtype) for w in _identity(sizes, 1.0 if alpha is None else alpha)]
+        multiple = 1.0 if alpha is None else alpha
+        factors = [w.astype(dtype) for w in _identity(sizes, multiple)]
+        return _representable("alpha", np.asarray(multiple), factors)
     _refuse(kind, alpha=alpha, **({} if kind == "gaussian" else {"factor_std": factor_std}))
     if (scale is None) == (factor_std is None):
         raise ValueError(
@@ -56,9 +58,17 @@ def draw(
     factor_std_of = _per_layer(sizes) if factor_std is None else lambda s: s
     with double_precision(), np.errstate(over="ignore"):
         factors = _draw_signed(kind, sizes, keys, factor_std_of(size) if kind == "gaussian" else size, det_sign, dtype)
+    return [w if laned else w[0] for w in _representable(name, size, factors)]
+
+
+def _representable(name: str, size: np.ndarray, factors: Factors) -> Factors:
+    """Refuse a start that its precision has turned into infinity, or into zero, which training would never leave."""
+    dtype = factors[0].dtype
     if not all(np.isfinite(w).all() for w in factors):
-        raise ValueError(f"{name} is {_checks.shortened(size.max())}, but must keep the start within {dtype}'s range.")
-    return [w if laned else w[0] for w in factors]
+        raise ValueError(f"{name} is {size.max():g}, but must keep the start within the range of {dtype}.")
+    if not all(w.any(axis=(-2, -1)).all() for w in factors):
+        raise ValueError(f"{name} is {size.min():g}, but must be larger for a start that is not zero in {dtype}.")
+    return factors
 
 
 def _sizes(shape: tuple[int, int], depth: int, widths: Any) -> list[int]:

@@ -142,9 +142,11 @@ class MatrixFactorization(eqx.Module):
         return self if self.lanes is not None else MatrixFactorization([np.asarray(w)[None] for w in self.factors])
 
     def lane(self, index: int) -> "MatrixFactorization":
-        """One lane as a single factorization."""
+        """Return one lane, by its 0-based number, as a single factorization."""
         if self.lanes is None:
             raise ValueError("lane() was asked of a single factorization, which has no lanes.")
+        if _checks.integer("index", index, 0) >= self.lanes:
+            raise ValueError(f"index is {index}, but there are {self.lanes} lanes; the first is lane 0.")
         return MatrixFactorization([w[index] for w in self.factors])
 
     def full(self) -> Matrices:
