@@ -39,6 +39,8 @@ CASES = {
                 [[0, -1]], [[0.0, 1.0]], [0, 1], [[0, 1], [1]], "ab", [[0, 2**63]], [[True, False]])],
     "indices ": [lambda: rf.measures.entries(EYE, [0, 1]), lambda: FULL.entries([[0.5, 1.0]])],
     "indices[0]": [lambda: rf.measures.entries(EYE, [[0, 2]]), lambda: FULL.entries([[-1, 0]])],
+    "values ": [lambda: COMPLETION.from_dense([[1e300, NAN]], dtype="float32")],
+    "inputs ": [lambda: rf.LinearRegression([[1e300]], [1.0], dtype="float32")],
     "values": [lambda v=v: COMPLETION.from_coo([[0, 1]], v, (2, 2)) for v in ([1, 2], [NAN], ["a"], [1j])]
     + [lambda v=v: rf.MatrixSensing(np.ones((1, 2, 2)), v) for v in ([1, 2], [NAN], ["a"])],
     "shape": [lambda s=s: COMPLETION.from_coo([[0, 1]], [1.0], s) for s in ((2, 2, 2), 5, (2, 0), (2.0, 2), None)]

@@ -31,17 +31,27 @@ def finite(name: str, value: np.ndarray, remedy: str = "") -> None:
 
 
 def real(name: str, value: Any, dtype: Any = np.float64) -> np.ndarray:
-    """Return an array of real numbers; refuse words, complex numbers and rows of unequal length."""
+    """Return an array of real numbers; refuse words, complex numbers and rows of unequal length.
+
+    ``None`` and the masked entries of a masked array turn into NaN, "not observed".
+    """
     try:
         array = np.asarray(value)
-        # Objects (None, fractions) count where each turns into a number; None turns into NaN, "not observed".
+        # Objects (None, fractions) count where each turns into a number.
         good = array.dtype.kind in "biufO"
-        converted = array.astype(dtype) if good else None
+        converted = array.astype(np.float64) if good else None
     except (TypeError, ValueError):
         converted = None
     if converted is None:
         raise ValueError(f"{name} is {shortened(value)}, but must be an array of real numbers (rows of one length).")
-    return converted
+    if np.ma.isMaskedArray(value):
+        converted = np.where(np.ma.getmaskarray(value), np.nan, converted)
+    with np.errstate(over="ignore"):
+        narrow = converted.astype(dtype)
+    beyond = np.isinf(narrow) & np.isfinite(converted)
+    if beyond.any():
+        raise ValueError(f"{name} holds {converted[beyond][0]:g}, but must stay within the range of {narrow.dtype}.")
+    return narrow
 
 
 def number(name: str, value: Any, remedy: str = "") -> float:

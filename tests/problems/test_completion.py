@@ -120,3 +120,10 @@ def test_refusals_name_the_argument(case):
     call, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_masked_entries_are_not_observed():
+    masked = np.ma.masked_array([[9.0, 1.0], [1.0, 0.0]], mask=[[True, False], [False, False]])
+    problem = from_dense(masked)
+    assert problem.indices.tolist() == [[0, 1], [1, 0], [1, 1]]
+    np.testing.assert_array_equal(problem.values, [1.0, 1.0, 0.0])

@@ -170,7 +170,7 @@ class MatrixCompletion(AbstractProblem):
         _checks.one_of("required_det_sign", required_det_sign, (1, -1, None))
         size = _checks.matrix_shape("shape", shape)
         where = _indices(indices, size)
-        data = _checks.real("values", values)
+        data = _checks.real("values", values, dtype).astype(np.float64)
         _checks.same_shape("values", data.shape, (len(where),), "one value for each row of indices")
         _checks.finite("values", data, "leave unobserved entries out (or NaN in from_dense)")
         order = np.lexsort((where[:, 1], where[:, 0]))
