@@ -50,11 +50,14 @@ def compute(settings: SolutionSet, progress: bool) -> xr.Dataset:
 
 def claims(dataset: xr.Dataset) -> list[Claim]:
     """Where norms and rank measures are least and largest, and that they are the closed forms of the entry."""
+    return [*_norm_claims(dataset), *_rank_claims(dataset)]
+
+
+def _norm_claims(dataset: xr.Dataset) -> list[Claim]:
     x = dataset["unobserved"].values
-    at_zero = int(np.argmin(np.abs(x)))
     schatten = {p: dataset["norm_value"].sel(norm=f"S_{p:g}").values for p in dataset["p"].values.tolist()}
     skewed = abs(x[dataset["skewed_norm"].values.argmin()])
-    found = [
+    minimisers = [
         at_most(
             f"minimiser-S_{p:g}",
             f"Among the solutions, the Schatten-{p:g} (quasi-)norm is least at |*| =",
@@ -67,18 +70,24 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
         )
         for p, values in schatten.items()
     ]
+    closed_forms = at_most(
+        "closed-forms",
+        "Norms, effective rank and distance equal their closed forms in the entry (largest relative difference).",
+        "arcsinh parametrisation of the singular values",
+        max(_difference(dataset, schatten, x)),
+        0.0,
+        1e-12,
+        ("the same for half the entry", max(_difference(dataset, schatten, x / 2))),
+        absolute=True,
+    )
+    return [*minimisers, closed_forms]
+
+
+def _rank_claims(dataset: xr.Dataset) -> list[Claim]:
+    x = dataset["unobserved"].values
+    at_zero = int(np.argmin(np.abs(x)))
     subopt, perturbed = dataset["rank_suboptimality"].values, dataset["perturbed_suboptimality"].values
-    found += [
-        at_most(
-            "closed-forms",
-            "Norms, effective rank and distance equal their closed forms in the entry (largest relative difference).",
-            "arcsinh parametrisation of the singular values",
-            max(_difference(dataset, schatten, x)),
-            0.0,
-            1e-12,
-            ("the same for the entry with its half", max(_difference(dataset, schatten, x / 2))),
-            absolute=True,
-        ),
+    return [
         close_to(
             "suboptimality-at-zero",
             "The rank suboptimality at * = 0, over its largest value.",
@@ -120,7 +129,6 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
             ("least rank over the solutions of [[*, 1], [1, 0.5]]", dataset["perturbed_rank"].min()),
         ),
     ]
-    return found
 
 
 def _difference(dataset: xr.Dataset, schatten: dict[float, np.ndarray], x: np.ndarray) -> list[float]:
