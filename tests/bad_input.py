@@ -3,15 +3,20 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import rankfall as rf
+from rankfall import report
 
-NAN, KEY = np.nan, jax.random.key(0)
+NAN, KEY, HUGE = np.nan, jax.random.key(0), 10**5000
 EYE, ONE = np.eye(2), [[1.0]]
 COMPLETION, START = rf.MatrixCompletion, rf.MatrixFactorization
 PROBLEM = [[NAN, 1.0], [1.0, 0.0]]
 FULL = START([EYE])
+LANES = START([np.ones((3, 2, 2))])
+RAGGED = [[1.0], [1.0, 2.0]]
+THEORY, TWO, THREE = rf.theory, [1, 2], [3, 3, 3]
 
 
 def start(shape=(2, 2), depth=2, **options):
@@ -24,62 +29,90 @@ def train(problem=None, first=FULL, dynamics=None, **options):
 
 CASES = {
     "array": [lambda a=a: COMPLETION.from_dense(a) for a in ("abc", [[1, 2], [3]], [[1j, 2], [3, 4]], [1.0, 2.0],
-              np.zeros((2, 2, 2)), [[np.inf, 1], [1, 0]])],
-    "truth": [lambda t=t: COMPLETION.from_dense(PROBLEM, truth=t) for t in ("x", [[1, 2, 3]], PROBLEM)],
-    "infimal_rank": [lambda r=r: COMPLETION.from_dense(PROBLEM, infimal_rank=r) for r in ("x", -1, 1.5)]
+              np.zeros((2, 2, 2)), [[np.inf, 1], [1, 0]], [[]], np.zeros((0, 2)), [[NAN, NAN]], None, [[HUGE]], [["1"]],
+              np.array([["1", None]], dtype=object))]
+    + [lambda: COMPLETION.from_mask([[NAN]], [[True]])],
+    "truth": [lambda t=t: COMPLETION.from_dense(PROBLEM, truth=t) for t in ("x", [[1, 2, 3]], PROBLEM, RAGGED)],
+    "infimal_rank": [lambda r=r: COMPLETION.from_dense(PROBLEM, infimal_rank=r) for r in ("x", -1, 1.5, True, HUGE)]
     + [lambda: rf.measures.rank_suboptimality(EYE, infimal_rank=None, infimal_erank=1.0)],
-    "infimal_erank": [lambda r=r: COMPLETION.from_dense(PROBLEM, infimal_erank=r) for r in ("x", NAN, 0.5)]
+    "infimal_erank": [lambda r=r: COMPLETION.from_dense(PROBLEM, infimal_erank=r) for r in ("x", NAN, 0.5, np.inf)]
     + [lambda: rf.measures.rank_suboptimality(EYE, infimal_rank=1, infimal_erank=None)],
-    "required_det_sign": [lambda: COMPLETION.from_dense(PROBLEM, required_det_sign=0)],
-    "loss": [lambda: COMPLETION.from_dense(PROBLEM, loss="sse"), lambda: rf.Stop(loss=-1.0), lambda: rf.Stop(loss="a")],
-    "dtype": [lambda d=d: COMPLETION.from_dense(PROBLEM, dtype=d) for d in ("int32", "bogus")],
-    "mask": [lambda m=m: COMPLETION.from_mask([[1, 2], [3, 4]], m) for m in ([[1, 0], [0, 1]], [True, False], None)],
-    "the matrix": [lambda: COMPLETION.from_dense([[NAN, NAN]]), lambda: COMPLETION.from_coo([], [], (2, 2))],
+    "required_det_sign": [lambda s=s: COMPLETION.from_dense(PROBLEM, required_det_sign=s) for s in (0, 2, True, EYE)],
+    "loss": [lambda x=x: COMPLETION.from_dense(PROBLEM, loss=x) for x in ("sse", None, ["mse"], EYE)]
+    + [lambda: rf.Stop(loss=-1.0), lambda: rf.Stop(loss="a")],
+    "dtype": [lambda d=d: COMPLETION.from_dense(PROBLEM, dtype=d) for d in ("int32", "bogus", None, EYE, np, 64)],
+    "mask": [lambda m=m: COMPLETION.from_mask([[1, 2], [3, 4]], m) for m in ([[1, 0], [0, 1]], [True, False], None,
+             RAGGED, [[False] * 2] * 2)],
     "indices": [lambda i=i: COMPLETION.from_coo(i, np.ones(len(i)), (2, 2)) for i in ([[0, 0], [0, 0]], [[0, 2]],
-                [[0, -1]], [[0.0, 1.0]], [0, 1], [[0, 1], [1]], "ab", [[0, 2**63]], [[True, False]])],
-    "indices ": [lambda: rf.measures.entries(EYE, [0, 1]), lambda: FULL.entries([[0.5, 1.0]])],
+                [[0, -1]], [[0.0, 1.0]], [0, 1], [[0, 1], [1]], "ab", [[0, 2**63]], [[True, False]], [], [[]],
+                np.zeros((0, 2), int), [[0, 0, 0]], [["0", "1"]], [[0, None]])],
+    "indices ": [lambda i=i: rf.measures.entries(EYE, i) for i in ([0, 1], RAGGED, None, KEY)]
+    + [lambda: FULL.entries([[0.5, 1.0]])],
     "indices[0]": [lambda: rf.measures.entries(EYE, [[0, 2]]), lambda: FULL.entries([[-1, 0]])],
-    "values ": [lambda: COMPLETION.from_dense([[1e300, NAN]], dtype="float32")],
     "inputs ": [lambda: rf.LinearRegression([[1e300]], [1.0], dtype="float32")],
-    "values": [lambda v=v: COMPLETION.from_coo([[0, 1]], v, (2, 2)) for v in ([1, 2], [NAN], ["a"], [1j])]
+    "values": [lambda v=v: COMPLETION.from_coo([[0, 1]], v, (2, 2)) for v in ([1, 2], [NAN], ["a"], [1j], 1.0, None)]
+    + [lambda: COMPLETION.from_coo([[0, 1]], [1e39], (2, 2), dtype="float32"),
+       lambda: COMPLETION.from_coo([[0, 1]], np.ma.masked_array([1.0], [True]), (2, 2))]
     + [lambda v=v: rf.MatrixSensing(np.ones((1, 2, 2)), v) for v in ([1, 2], [NAN], ["a"])],
-    "shape": [lambda s=s: COMPLETION.from_coo([[0, 1]], [1.0], s) for s in ((2, 2, 2), 5, (2, 0), (2.0, 2), None)]
-    + [lambda s=s: start(s) for s in ((2,), 2, (2, 0))] + [lambda: rf.low_rank_completion(5, 1, 3, key=KEY)],
+    "shape": [lambda s=s: COMPLETION.from_coo([[0, 1]], [1.0], s) for s in ((2, 2, 2), 5, (2, 0), (2.0, 2), None, EYE,
+              np.array(2), (2**40, 2**40), (True, 2), "22")]
+    + [lambda s=s: start(s) for s in ((2,), 2, (2, 0), (2**40, 2))]
+    + [lambda: rf.low_rank_completion(5, 1, 3, key=KEY)],
     "measurements": [lambda m=m: rf.MatrixSensing(m, [1.0]) for m in (EYE, "a", [[[1, 2], [3]]],
                      1j * np.ones((1, 2, 2)), np.ones((0, 2, 2)))],
     "inputs": [lambda x=x: rf.LinearRegression(x, [1.0]) for x in ("a", [1.0, 2.0], [[NAN, 2]], [[1j, 2]])],
     "targets": [lambda y=y: rf.LinearRegression([[1.0, 2.0]], y) for y in ([1, 2], ["a"], [NAN])],
-    "z": [lambda z=z: rf.two_by_two(z) for z in (0, "a", NAN)],
-    "position": [lambda p=p: rf.two_by_two(position=p) for p in ((2, 0), 3, "ab")],
-    "size": [lambda s=s: rf.two_by_two(size=s) for s in (1, 2.5)],
+    "z": [lambda z=z: rf.two_by_two(z) for z in (0, "a", NAN, HUGE, True, [1.0], np.timedelta64(1))],
+    "position": [lambda p=p: rf.two_by_two(position=p) for p in ((2, 0), 3, "ab", (0.0, 1.0), (True, False), (0,), EYE)]
+    + [lambda p=p: rf.theory.required_det_sign(p, 1.0, 1.0) for p in ([[0], [1]], 3, (0, 2))],
+    "size": [lambda s=s: rf.two_by_two(size=s) for s in (1, 2.5, 2**40, HUGE)],
     "rank": [lambda r=r: rf.low_rank_completion((5, 5), r, 3, key=KEY) for r in (0, 6, 1.5)]
     + [lambda r=r: rf.measures.distance_to_rank(EYE, r) for r in (-1, 1.5, "a")],
-    "observed": [lambda n=n: rf.low_rank_completion((5, 5), 1, n, key=KEY) for n in (0, 26)],
-    "noise": [lambda n=n: rf.low_rank_completion((5, 5), 1, 3, key=KEY, noise=n) for n in (-1, "a", NAN)],
-    "key": [lambda k=k: start(key=k) for k in (None, 0, jax.random.PRNGKey(0), jax.random.split(KEY, (2, 2)))]
+    "observed": [lambda n=n: rf.low_rank_completion((5, 5), 1, n, key=KEY) for n in (0, 26, 1.5)],
+    "frobenius": [lambda f=f: rf.low_rank_completion((5, 5), 1, 3, key=KEY, frobenius=f) for f in (0, [1.0], "a")],
+    "noise": [lambda n=n: rf.low_rank_completion((5, 5), 1, 3, key=KEY, noise=n) for n in (-1, "a", NAN, HUGE)],
+    "key": [lambda k=k: start(key=k) for k in (None, 0, jax.random.PRNGKey(0), jax.random.split(KEY, (2, 2)), "0",
+            np.float16, jax.random.split(KEY, 3)[:0])]
     + [lambda k=k: rf.low_rank_completion((5, 5), 1, 3, key=k) for k in (None, jax.random.split(KEY, 2))],
     "factors": [lambda f=f: START(f) for f in ([], "ab", None, EYE, [EYE, np.eye(3)], [np.ones((4, 2, 2)), EYE],
-                [np.ones((4, 2, 2)), np.ones((3, 2, 2))], [np.ones(2)], [np.ones((0, 2))], [1j * EYE], [[["a"]]])]
-    + [lambda f=f: rf.measures.det_sign(f) for f in ([], [np.ones((2, 3))], [EYE, np.eye(3)])]
+                [np.ones((4, 2, 2)), np.ones((3, 2, 2))], [np.ones(2)], [np.ones((0, 2))], [1j * EYE], [[["a"]]],
+                [jnp.ones((2, 2)) * 1j], [KEY], [RAGGED], [None], [np.ones((1, 1, 2, 2))], {1: EYE}, 5)]
+    + [lambda f=f: rf.measures.det_sign(f) for f in ([], [np.ones((2, 3))], [EYE, np.eye(3)], None, EYE, "ab", [RAGGED],
+                [np.ones((4, 2, 2)), np.ones((3, 2, 2))], [KEY])]
     + [lambda: rf.measures.unbalancedness("a")],
-    "depth": [lambda d=d: start(depth=d) for d in (0, -1, 1.5, "a")],
-    "scale": [lambda s=s: start(scale=s) for s in (0, -1, "a", [], [[1.0]], None)]
-    + [lambda: start(factor_std=1.0),
-        lambda: start(depth=1, scale=1e-60, dtype="float32"), lambda: start(scale=1e300, dtype="float32"),
+    "depth": [lambda d=d: start(depth=d) for d in (0, -1, 1.5, "a", True, None, HUGE, 2**62)],
+    "starts": [lambda s=s: START.stack(s) for s in ([], None, "ab", FULL, [FULL, LANES, START([np.eye(3)])])],
+    "starts[1]": [lambda s=s: START.stack([FULL, s]) for s in (EYE, None)],
+    "index": [lambda i=i: LANES.lane(i) for i in (3, -1, "a", 0.0)],
+    "scale": [lambda s=s: start(scale=s) for s in (0, -1, "a", [], [[1.0]], None, True, 1j, RAGGED, KEY, [[1]])]
+    + [lambda k=k: start(kind=k, scale=1e308) for k in ("gaussian", "balanced", "orthogonal")]
+    + [lambda: start(scale=1e-200, dtype="float32"), lambda: start(depth=1, scale=1e-60, dtype="float32")]
+    + [lambda: start(factor_std=1.0), lambda: start(scale=1e300, dtype="float32"),
        lambda: start(kind="identity"), lambda: start(scale=[1.0, 2.0], key=jax.random.split(KEY, 3))],
-    "det_sign": [lambda d=d: start(det_sign=d) for d in (0, "+")] + [lambda: start((2, 3), det_sign=1),
+    "factor_std": [lambda: start(kind="balanced", scale=None, factor_std=1.0)],
+    "det_sign": [lambda d=d: start(det_sign=d) for d in (0, "+", True, EYE)]
+    + [lambda: start(scale=1e-200, det_sign=1, dtype="float32")] + [lambda: start((2, 3), det_sign=1),
                  lambda: start(widths=[1], det_sign=1)],
-    "widths": [lambda w=w: start(widths=w) for w in ([2, 2], [0], "a")],
-    "kind": [lambda k=k: start(kind=k) for k in ("x", None)] + [lambda k=k: rf.measures.norm(EYE, k) for k in (
-             "x", 3, lambda w: w, lambda w: "a", lambda w: None)],
-    "alpha": [lambda a=a: START.init((2, 2), 2, kind="identity", alpha=a) for a in (-1, "a", 0)],
-    "index": [lambda i=i: START([np.ones((4, 2, 2))]).lane(i) for i in (4, -1, "a", 1.5)],
-    "p": [lambda p=p: rf.measures.schatten_norm(EYE, p) for p in (0, -1, NAN, "a", None)],
-    "matrix": [lambda m=m: rf.measures.schatten_norm(m, 1) for m in ([1.0, 2.0], "a", None, [[1, 2], [3]], [[1j]])],
-    "k": [lambda k=k: rf.measures.ky_fan_norm(EYE, k) for k in (0, 3, 1.5, "a")],
-    "rtol": [lambda r=r: rf.measures.numerical_rank(EYE, r) for r in (-1, "a")],
+    "widths": [lambda w=w: start(widths=w) for w in ([2, 2], [0], "a", [2.0], [[2]], RAGGED, [2**62])],
+    "kind": [lambda k=k: start(kind=k) for k in ("x", None, EYE)] + [lambda k=k: rf.measures.norm(EYE, k) for k in (
+             "x", 3, lambda w: w, lambda w: "a", lambda w: None, lambda w: RAGGED, lambda w: True, lambda w: 1j,
+             [], {})],
+    "alpha": [lambda a=a: START.init((2, 2), 2, kind="identity", alpha=a) for a in (-1, "a", 0, [[1.0]], 1e308)],
+    "p": [lambda p=p: rf.measures.schatten_norm(EYE, p) for p in (0, -1, NAN, "a", None, True, [1.0], 1j, HUGE)],
+    "matrix": [lambda m=m: rf.measures.schatten_norm(m, 1) for m in ([1.0, 2.0], "a", None, [[1, 2], [3]], [[1j]], KEY,
+               jnp.ones((2, 2)) * 1j, np.zeros((0, 2)))]
+    + [lambda m=m: rf.two_by_two().loss(m) for m in (np.eye(3), 1.0, "a", np.eye(2)[0])]
+    + [lambda m=m: rf.low_rank_completion((5, 5), 1, 20, key=KEY).loss(m) for m in (1.0, [[1.0]])]
+    + [lambda: rf.two_by_two().residuals(np.eye(3)), lambda: rf.MatrixSensing(np.ones((1, 2, 2)), [1]).loss([[1.0]]),
+       lambda: rf.LinearRegression([[1.0, 2.0]], [1.0]).residuals([[1.0, 2.0]])],
+    "k": [lambda k=k: rf.measures.ky_fan_norm(EYE, k) for k in (0, 3, 1.5, "a", True, HUGE)],
+    "rtol": [lambda r=r: rf.measures.numerical_rank(EYE, r) for r in (-1, "a", NAN, 1j)]
+    + [lambda: rf.measures.spectrum.numerical_rank([1.0], -1)],
+    "singular_values": [lambda s=s: rf.measures.spectrum.effective_rank(s) for s in (1.0, [], [-1.0], "ab", RAGGED)],
+    "infimal_rank ": [lambda: rf.measures.spectrum.rank_suboptimality([1.0], -1, 1.0)],
+    "infimal_erank ": [lambda: rf.measures.spectrum.rank_suboptimality([1.0], 1, NAN)],
     "where": [lambda w=w: rf.measures.mean_square_error(EYE, EYE, where=w) for w in ([[False] * 2] * 2,
-              [[1, 2], [3, 4]])],
+              [[1, 2], [3, 4]], RAGGED, True)],
     "the step size": [lambda r=r: rf.GradientDescent(r) for r in (0, -1, NAN, [[1.0]])]
     + [lambda: train(dynamics=rf.GradientDescent([1.0, 2.0]))],
     "rule": [lambda r=r: rf.GradientDescent(r) for r in (True, [], "fast", 1j)],
@@ -93,6 +126,34 @@ CASES = {
     + [lambda: train(stop=rf.Stop(steps=1), record=rf.Record(measures=[lambda w: "a"]))],
     "problem": [lambda: train("x")],
     "start": [lambda: train(first=None)],
+    "loss ": [lambda: THEORY.flow_time(TWO, THREE), lambda: THEORY.perturbed_distance_bound(TWO, THREE),
+              lambda: THEORY.perturbed_unobserved_lower_bound(TWO, THREE, 1, 0),
+              lambda: THEORY.theorem1_norm_bound(TWO, THREE, 3), lambda: rf.two_by_two().half_sse("a")],
+    "t": [lambda: THEORY.unobserved_at_time(TWO, THREE)],
+    "scale ": [lambda: THEORY.escape_time([1, 1], THREE)],
+    "unobserved": [lambda: THEORY.step_size_ceiling(TWO, THREE)],
+    "x": [lambda: THEORY.solution_schatten_norm(TWO, THREE), lambda: THEORY.depth_law_determinant(TWO, THREE)],
+    "norm_w0": [lambda: THEORY.minimiser_radius(TWO, THREE)],
+    "z ": [lambda: THEORY.perturbed_limit(TWO, THREE, 1)],
+    "alpha ": [lambda: THEORY.identity_descent(TWO, THREE, 1)],
+    "steps ": [lambda s=s: THEORY.identity_descent(1, 0.1, s) for s in (2**61, -1, 1.5)],
+    "step_size": [lambda: THEORY.descent_iterate([[1, 2]], [1], TWO, 3)],
+    "time": [lambda: THEORY.flow_iterate([[1, 2]], [1], TWO)],
+    "weight_decay": [lambda: THEORY.ridge_solution([[1, 2]], [1], TWO)],
+    "X": [lambda x=x: THEORY.min_l2_interpolator(x, [1]) for x in ([[]], [1], RAGGED)],
+    "control": [lambda c=c: THEORY.at_least("n", "s", "o", 1, 1, 0, c) for c in ("ab", 1, ("w",), ("w", "a"))]
+    + [lambda c=c: THEORY.Claim("n", "s", "o", 1, 1, 0, True, c) for c in ([], "ab", {"what": 1})],
+    "measured": [lambda m=m: THEORY.at_most("n", "s", "o", m, 1) for m in ("a", None, EYE, HUGE)],
+    "expected": [lambda: THEORY.close_to("n", "s", "o", 1, "a", 0)],
+    "absolute": [lambda a=a: THEORY.at_most("n", "s", "o", 1, 1, absolute=a) for a in ("no", 1, EYE)],
+    "out": [lambda o=o: report.reproduce(["solution-set"], o) for o in ("", None, 5, "a\0b", b"out")]
+    + [lambda o=o: report.write_page(o, []) for o in ("", None)]
+    + [lambda o=o: report.stored_names(o) for o in ("", None)],
+    "names": [lambda n=n: report.reproduce(n, "unused") for n in (None, 5, [3], [["a"]], np.array(["solution-set"]))]
+    + [lambda n=n: report.write_page("unused", n) for n in (None, "solution-set", [3])],
+    "full": [lambda: report.reproduce(["solution-set"], "unused", full="yes")],
+    "progress": [lambda: report.reproduce(["solution-set"], "unused", progress="yes")],
+    "console": [lambda: report.reproduce(["solution-set"], "unused", console="yes")],
     "dynamics": [lambda: train(dynamics=1e-2)],
     "stop": [lambda: train(stop=5)],
     "record": [lambda: train(record=5)],

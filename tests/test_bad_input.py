@@ -1,6 +1,6 @@
 """Whatever a user hands over by mistake: one sentence that names the argument, what came and what was expected.
 
-The cases run as a script of their own, since the run-time type checks of the test run would catch many of them first.
+The cases run as scripts of their own, since the run-time type checks of the test run would catch many of them first.
 """
 
 import json
@@ -9,12 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import rankfall
 
 
-def test_one_sentence_names_the_argument_what_came_and_what_was_expected():
+@pytest.mark.parametrize(("name", "least"), [("bad_input.py", 300), ("wrong_kinds.py", 1500)])
+def test_one_sentence_names_the_argument_what_came_and_what_was_expected(name, least):
     path = os.pathsep.join(filter(None, [str(Path(rankfall.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-    script = Path(__file__).with_name("bad_input.py")
+    script = Path(__file__).with_name(name)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script)],
         capture_output=True,
@@ -24,7 +27,7 @@ def test_one_sentence_names_the_argument_what_came_and_what_was_expected():
     )
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
-    assert len(rows) > 150
+    assert len(rows) > least
     assert [row for row in rows if not _good(*row)] == []
 
 

@@ -1,24 +1,40 @@
 """One validator per rule; each raises ``ValueError`` with the argument, what came, what was expected and the remedy."""
 
+import difflib
+import numbers
+import operator
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-
-def positive(name: str, value: Any, remedy: str = "") -> None:
-    """Refuse anything but positive finite numbers (an array is checked entry by entry)."""
-    array = np.asarray(value)
-    bad = array.dtype.kind not in "iuf" or array.size == 0 or not (np.isfinite(array) & (array > 0)).all()
-    if bad:
-        raise ValueError(f"{name} is {value!r}, but must be positive and finite{_tail(remedy)}.")
+_NUMBERS = "an array of real numbers (rows of one length)"
+# Half a terabyte of float64: beyond it a size is a slip of the keyboard.
+_MOST_NUMBERS = 2**36
 
 
-def positive_integer(name: str, value: Any, remedy: str = "") -> None:
-    """Refuse anything but an integer of at least one."""
-    integer(name, value, 1, remedy)
+def positive(name: str, value: Any, remedy: str = "") -> np.ndarray:
+    """Return positive finite numbers (an array is checked entry by entry); refuse anything else."""
+    try:
+        came = np.empty(0) if array(name, value).dtype.kind == "b" else real(name, value)
+    except ValueError:
+        came = np.empty(0)
+    if not came.size or not (np.isfinite(came) & (came > 0)).all():
+        raise ValueError(f"{name} is {shortened(value)}, but must be positive and finite{_tail(remedy)}.")
+    return came
+
+
+def positive_number(name: str, value: Any, remedy: str = "") -> float:
+    """Return one positive finite number; refuse anything else."""
+    return float(positive(name, number(name, value, remedy), remedy))
+
+
+def positive_integer(name: str, value: Any, remedy: str = "") -> int:
+    """Return an integer of at least one; refuse anything else."""
+    return integer(name, value, 1, remedy)
 
 
 def finite(name: str, value: np.ndarray, remedy: str = "") -> None:
@@ -30,47 +46,132 @@ def finite(name: str, value: np.ndarray, remedy: str = "") -> None:
         raise ValueError(f"{name} holds {value[where]} at index {where}, but must be finite{_tail(remedy)}.")
 
 
+def array(name: str, value: Any, expected: str = _NUMBERS) -> np.ndarray:
+    """Return what NumPy makes of a value; refuse what it makes nothing of, such as rows of unequal length."""
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} is {shortened(value)}, but must be {expected}.") from None
+
+
 def real(name: str, value: Any, dtype: Any = np.float64) -> np.ndarray:
     """Return an array of real numbers; refuse words, complex numbers and rows of unequal length.
 
-    ``None`` and the masked entries of a masked array turn into NaN, "not observed".
+    Objects (``None``, fractions) count where each turns into a number. ``None`` and the masked entries of a masked
+    array turn into NaN, "not observed".
     """
+    came = array(name, value)
     try:
-        array = np.asarray(value)
-        # Objects (None, fractions) count where each turns into a number.
-        good = array.dtype.kind in "biufO"
-        converted = array.astype(np.float64) if good else None
-    except (TypeError, ValueError):
+        # Words among objects would turn into numbers.
+        good = came.dtype.kind in "biufO" and not any(isinstance(x, str | bytes) for x in _objects(came))
+        converted = came.astype(np.float64) if good else None
+    except (TypeError, ValueError, OverflowError):
         converted = None
     if converted is None:
-        raise ValueError(f"{name} is {shortened(value)}, but must be an array of real numbers (rows of one length).")
+        raise ValueError(f"{name} is {shortened(value)}, but must be {_NUMBERS}.")
     if np.ma.isMaskedArray(value):
         converted = np.where(np.ma.getmaskarray(value), np.nan, converted)
+    if np.dtype(dtype) == np.float64:
+        return converted
     with np.errstate(over="ignore"):
         narrow = converted.astype(dtype)
     beyond = np.isinf(narrow) & np.isfinite(converted)
     if beyond.any():
-        raise ValueError(f"{name} holds {converted[beyond][0]:g}, but must stay within the range of {narrow.dtype}.")
+        raise ValueError(
+            f"{name} holds {converted[beyond][0]:g}, but must stay within the range of {np.dtype(dtype)}; use float64."
+        )
     return narrow
 
 
 def number(name: str, value: Any, remedy: str = "") -> float:
     """Return one real number; refuse anything else."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise ValueError(f"{name} is {shortened(value)}, but must be a real number{_tail(remedy)}.")
-    return float(value)
+    came = array(name, value, f"a real number{_tail(remedy)}")
+    try:
+        if came.ndim == 0 and (came.dtype.kind in "iuf" or (came.dtype == object and isinstance(value, numbers.Real))):
+            return float(value)
+    except OverflowError:  # an integer beyond all floats
+        pass
+    raise ValueError(f"{name} is {shortened(value)}, but must be a real number{_tail(remedy)}.")
 
 
 def integer(name: str, value: Any, least: int, remedy: str = "") -> int:
-    """Return an integer of at least ``least``; refuse anything else."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer) or value < least:
+    """Return an integer of at least ``least`` that computers count to; refuse anything else."""
+    try:
+        whole = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        whole = least - 1
+    if whole < least:
         raise ValueError(f"{name} is {shortened(value)}, but must be an integer of at least {least}{_tail(remedy)}.")
-    return int(value)
+    if whole > 2**62:
+        raise ValueError(f"{name} is {shortened(value)}, but must be an integer of at most 2^62{_tail(remedy)}.")
+    return whole
+
+
+def flag(name: str, value: Any) -> None:
+    """Refuse anything but true and false."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} is {shortened(value)}, but must be True or False.")
+
+
+def room(name: str, value: Any, count: int) -> None:
+    """Refuse a size that asks for more numbers than a memory holds."""
+    if count > _MOST_NUMBERS:
+        raise ValueError(f"{name} is {shortened(value)}, but no memory holds the {count:.1e} numbers it asks for.")
+
+
+def effective_rank(name: str, value: Any) -> float:
+    """Return a number that an effective rank can be; refuse anything else."""
+    came = number(name, value)
+    if not 1 <= came < np.inf:
+        raise ValueError(f"{name} is {came}, but an effective rank is finite and at least 1.")
+    return came
+
+
+def sign(name: str, value: Any) -> int | None:
+    """Return the sign of a determinant as +1 or -1, ``None`` for none in particular; refuse anything else."""
+    if value is None:
+        return None
+    try:
+        came = number(name, value)
+    except ValueError:
+        came = 0.0
+    if came not in (1, -1):
+        raise ValueError(f"{name} is {shortened(value)}, but must be +1, -1 or None.")
+    return int(came)
+
+
+def position(name: str, value: Any) -> tuple[int, int]:
+    """Return row and column of an entry of a 2x2 matrix; refuse anything else."""
+    try:
+        row, column = (integer(name, i, 0) for i in value)
+    except (TypeError, ValueError):
+        row = column = 2
+    if max(row, column) > 1:
+        raise ValueError(
+            f"{name} is {shortened(value)}, but must be one of (0, 0), (0, 1), (1, 0), (1, 1); row and column are "
+            "0-based."
+        )
+    return row, column
+
+
+def sequence(name: str, value: Any, expected: str) -> list[Any]:
+    """Return the members of a list or tuple; refuse anything else, an array too, whose first axis may be lanes."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise ValueError(f"{name} is {shortened(value)}, but must be {expected}.")
+    return list(value)
+
+
+def folder(name: str, value: Any) -> Path:
+    """Return the path of a folder, there or not; refuse anything else."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError(f"{name} is {shortened(value)}, but must be the path of a folder, such as 'out'.")
+    return Path(value)
 
 
 def matrix_shape(name: str, value: Any) -> tuple[int, int]:
     """Return rows and columns; refuse anything but two integers of at least one."""
-    if not isinstance(value, tuple | list | np.ndarray) or len(value) != 2:
+    listed = isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not listed or len(value) != 2:
         raise ValueError(f"{name} is {shortened(value)}, but must be (rows, columns).")
     return (
         integer(f"{name}'s number of rows", value[0], 1),
@@ -78,13 +179,12 @@ def matrix_shape(name: str, value: Any) -> tuple[int, int]:
     )
 
 
-def indices(name: str, where: np.ndarray, shape: tuple[int, int]) -> None:
-    """Refuse anything but rows and columns inside a matrix."""
+def indices(name: str, value: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Return rows and columns of entries; refuse anything but integers inside a matrix."""
+    expected = "integers of shape (n, 2), a row and a column for each entry"
+    where = array(name, value, expected)
     if where.ndim != 2 or where.shape[1] != 2 or where.dtype.kind not in "iu":
-        raise ValueError(
-            f"{name} has shape {where.shape} and dtype {where.dtype}, but must be integers of shape (n, 2), a row "
-            "and a column for each entry."
-        )
+        raise ValueError(f"{name} has shape {where.shape} and dtype {where.dtype}, but must be {expected}.")
     outside = ((where < 0) | (where >= np.asarray(shape))).any(axis=1)
     if outside.any():
         first = int(outside.argmax())
@@ -93,6 +193,7 @@ def indices(name: str, where: np.ndarray, shape: tuple[int, int]) -> None:
             f"{name}[{first}] is {came}, but must lie in a matrix of shape {tuple(shape)}; indices are 0-based "
             "(subtract 1 from 1-based ones)."
         )
+    return where
 
 
 def chain(factors: Sequence[Any]) -> None:
@@ -111,8 +212,8 @@ def chain(factors: Sequence[Any]) -> None:
 
 def key(name: str, value: Any, lanes: bool = False) -> None:
     """Refuse anything but a JAX key (or, with ``lanes``, one axis of them)."""
-    typed = hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    if not typed or value.ndim > lanes:
+    typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    if not typed or value.ndim > lanes or 0 in value.shape:
         came = f"has shape {value.shape}" if typed else f"is {shortened(value)}"
         kinds = "a key or an array of keys" if lanes else "a single key"
         raise ValueError(f"{name} {came}, but must be {kinds}; make one with jax.random.key(0).")
@@ -120,23 +221,31 @@ def key(name: str, value: Any, lanes: bool = False) -> None:
 
 def shortened(value: Any) -> str:
     """Write what came on one line, cut where it is long."""
-    text = " ".join(repr(value).split())
+    try:
+        plain = value.item() if isinstance(value, np.ndarray | np.generic) and value.ndim == 0 else value
+        text = " ".join(repr(plain).split())
+    except Exception:  # an integer of thousands of digits, or an object whose own fault it is
+        text = f"an object of type {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def one_of(name: str, value: Any, known: Iterable[Any]) -> None:
-    """Refuse a word outside the known ones."""
+def one_of(name: str, value: Any, known: Iterable[str]) -> None:
+    """Refuse a word outside the known ones, and tell the nearest."""
     known = list(known)
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}, but must be one of {', '.join(map(repr, known))}.")
+    if not isinstance(value, str) or value not in known:
+        near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
+        tail = _tail("".join(f"{word!r} is the nearest" for word in near))
+        raise ValueError(f"{name} is {shortened(value)}, but must be one of {', '.join(map(repr, known))}{tail}.")
 
 
 def precision(name: str, value: Any) -> str:
     """Return the name of a floating-point type that training runs in; refuse any other."""
-    try:
-        word = np.dtype(value).name
-    except TypeError:
-        word = value
+    word = value
+    if isinstance(value, str | type | np.dtype):
+        try:
+            word = np.dtype(value).name
+        except TypeError:
+            pass
     one_of(name, word, ("float64", "float32"))
     return word
 
@@ -145,6 +254,10 @@ def same_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...], rem
     """Refuse an array whose shape is not the expected one."""
     if tuple(shape) != tuple(expected):
         raise ValueError(f"{name} has shape {tuple(shape)}, but must have shape {tuple(expected)}{_tail(remedy)}.")
+
+
+def _objects(came: np.ndarray) -> Iterable[Any]:
+    return came.flat if came.dtype == object else ()
 
 
 def _tail(remedy: str) -> str:

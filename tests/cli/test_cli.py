@@ -136,6 +136,75 @@ def test_file_in_the_way_of_the_folder(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", [["reproduce", "solution-set"], ["report"]])
+def test_empty_name_of_a_folder(tmp_path, monkeypatch, capsys, command):
+    # as in --out "$DIR" without such a variable: the working directory is not meant
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "--out", ""]) == 2
+    assert capsys.readouterr().err == "rankfall: out is '', but must be the path of a folder, such as 'out'.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stored_result_that_cannot_be_read(tmp_path):
+    folder = tmp_path / "solution-set"
+    folder.mkdir()
+    for file in ("data.nc", "claims.json", "figure.png"):
+        (folder / file).write_text("no longer what it was")
+    done = _rankfall("report", "--out", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "its claims.json is not as reproduce wrote it" in done.stderr and done.stderr.count("\n") == 1
+
+
+LIMITED = """
+import resource, sys
+from rankfall.cli import main
+import rankfall.experiments, rankfall.plots, rankfall.report  # compiled now, not under the limit
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("file", ["data.nc", "figure.png", "../report.html"])
+def test_writing_that_breaks_off(tmp_path, file):
+    # A limit on the size of files breaks off the writing of real ones, as a disk does that fills up.
+    assert _rankfall("reproduce", "solution-set", "--out", tmp_path / "first").returncode == 0
+    limit = (tmp_path / "first" / "solution-set" / file).stat().st_size - 1
+    path = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit), "reproduce", "solution-set", "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"rankfall: out is '{tmp_path / 'out'}', but it cannot be written (File too large); choose another folder "
+        "with --out.\n"
+    )
+    whole = ["solution-set"] if "report" in file else []
+    assert [p.name for p in (tmp_path / "out").iterdir()] == whole
+    assert ("claims hold" in done.stdout) == bool(whole)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["info"], ["--help"], ["report", "--out", "x"], ["reproduce", "solution-set"]])
+def test_output_that_cannot_be_written(tmp_path, words):
+    path = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rankfall", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=110,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("rankfall: ") and done.stderr.count("\n") == 1
+
+
 def test_solution_set_alone(tmp_path):
     done = _rankfall("reproduce", "solution-set", "--out", tmp_path)
     assert done.returncode == 0, done.stderr

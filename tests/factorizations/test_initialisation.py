@@ -157,6 +157,20 @@ def test_dtype(kind):
 
 
 BAD = {
+    "depth huge": ({"depth": 2**62}, r"^depth is .* no memory holds the .* numbers it asks for"),
+    "widths huge": ({"widths": [2**40, 2**40]}, "^widths is .* no memory"),
+    "widths ragged": ({"widths": [[2], [2, 2]]}, "^widths is .* the 2 hidden widths of depth 3"),
+    "scale word": ({"scale": "small"}, "^scale is 'small', but must be positive and finite"),
+    "scale ragged": ({"scale": [[1.0], [1.0, 2.0]]}, r"^scale is \[\[1"),
+    "scale true": ({"scale": True}, "^scale is True"),
+    "scale huge": ({"scale": 1e308, "kind": "balanced"}, r"^scale is 1e\+308, .* within the range of float64"),
+    "scale lost": ({"scale": 1e-200, "dtype": "float32"}, "^scale is 1e-200, but a start as small is zero in float32"),
+    "alpha huge": ({"kind": "identity", "scale": None, "alpha": 1e39, "dtype": "float32"}, r"^alpha is 1e\+39"),
+    "alpha lost": ({"kind": "identity", "scale": None, "alpha": 1e-200, "dtype": "float32"}, "^alpha is 1e-200"),
+    "sign lost": ({"scale": 1e-200, "dtype": "float32", "det_sign": 1}, "^det_sign is 1, but no start had it in 200"),
+    "det_sign true": ({"det_sign": True}, "^det_sign is True"),
+    "no keys": ({"key": FEW[:0]}, r"^key has shape \(0,\)"),
+    "key of numpy": ({"key": np.float32}, "^key is"),
     "depth zero": ({"depth": 0}, "^depth is 0"),
     "kind": ({"kind": "xavier"}, "kind is 'xavier'"),
     "dtype": ({"dtype": "float16"}, "dtype is 'float16'"),

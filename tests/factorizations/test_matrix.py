@@ -6,6 +6,7 @@ import pytest
 import rankfall as rf
 from rankfall import MatrixFactorization
 
+KEY = jax.random.key(0)
 IDENTITY = {"kind": "identity", "alpha": 0.5}
 
 
@@ -61,12 +62,33 @@ def test_refusals():
         single.lane(0)
     with pytest.raises(ValueError, match="starts is empty"):
         MatrixFactorization.stack([])
+    with pytest.raises(ValueError, match=r"^starts\[1\] is array"):
+        MatrixFactorization.stack([single, np.eye(2)])
+    for index in (2, -1):
+        with pytest.raises(ValueError, match="^index is"):
+            MatrixFactorization.stack([single, single]).lane(index)
     for other in (gaussian((2, 2, 2, 2)), gaussian((2, 3, 2)), gaussian((2, 2, 3))):
         with pytest.raises(ValueError, match="starts differ"):
             MatrixFactorization.stack([single, other])
     for indices in ([0, 1], [[0, 1, 1]]):
         with pytest.raises(ValueError, match="indices has shape"):
             single.entries(indices)
+
+
+@pytest.mark.parametrize("lanes", [((3,), (4,)), ((3,), ()), ((), (3,)), ((1,), (3,))])
+def test_factors_have_the_same_lanes(lanes):
+    factors = [np.ones((*axis, 2, 2)) for axis in lanes]
+    for build in (MatrixFactorization, rf.measures.det_sign, rf.measures.unbalancedness):
+        with pytest.raises(ValueError, match=r"^factors\[1\] has shape .* but all factors must have the same lanes"):
+            build(factors)
+
+
+def test_factors_are_real_numbers():
+    assert MatrixFactorization([jnp.eye(2, dtype=int)]).full().dtype == jnp.float32
+    assert MatrixFactorization([np.eye(2, dtype=np.float16)]).full().dtype == np.float64
+    for wrong in (jnp.ones((2, 2)) * 1j, 1j * np.ones((2, 2)), [[1.0], [1.0, 2.0]], jax.random.split(KEY, (2, 2))):
+        with pytest.raises(ValueError, match=r"^factors\[0\] (is|has) .*real numbers"):
+            MatrixFactorization([wrong])
 
 
 def test_a_start_must_fit_its_problem():

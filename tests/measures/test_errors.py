@@ -37,3 +37,5 @@ def test_refusals():
     for mask in (MASK.T, np.zeros((3, 2), bool)):
         with pytest.raises(ValueError, match="where has shape"):
             mean_square_error(MATRIX, TRUTH, mask)
+    with pytest.raises(ValueError, match="where is"):
+        mean_square_error(MATRIX, TRUTH, [[True], [True, False]])

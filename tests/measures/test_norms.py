@@ -124,8 +124,25 @@ def test_own_norm_is_called_for_each_matrix():
     assert isinstance(measures.norm(jnp.ones((2, 2, 2)), lambda w: jnp.abs(w).max()), jax.Array)
 
 
+def test_own_norm_of_no_matrix_at_all():
+    assert measures.norm(np.zeros((0, 2, 2)), np.max).shape == (0,)
+
+
+def test_own_norm_may_be_traced():
+    compiled = jax.jit(jax.grad(lambda w: measures.norm(w, lambda m: (m * m).sum())))(jnp.ones((2, 2)))
+    assert compiled.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
+@pytest.mark.parametrize("value", [[[1.0]], [[1.0], [1.0, 2.0]], "a", None, 1j, True, np.ones(2)])
+def test_own_norm_must_give_one_number(value):
+    with pytest.raises(ValueError, match=r"^kind is <lambda>, whose value is .*, but must be a real number\.$"):
+        measures.norm(np.eye(2), lambda w: value)
+
+
 def test_refusals():
     w = np.eye(2)
+    with pytest.raises(ValueError, match=r"^matrix has dtype complex64, but must hold real numbers\.$"):
+        measures.nuclear_norm(jnp.ones((2, 2)) * 1j)
     for p in (0, -1, np.nan):
         with pytest.raises(ValueError, match=r"^p is"):
             measures.schatten_norm(np.eye(3), p)

@@ -123,3 +123,23 @@ def test_refusals():
             measures.numerical_rank(np.eye(2), rtol)
     with pytest.raises(ValueError, match="matrix has shape"):
         measures.effective_rank([1.0, 2.0])
+
+
+SPECTRUM = measures.spectrum
+BAD = {
+    "a number": (lambda: SPECTRUM.effective_rank(1.0), r"^singular_values has shape \(\)"),
+    "none": (lambda: SPECTRUM.stable_rank(np.zeros((3, 0))), r"^singular_values has shape \(3, 0\)"),
+    "negative": (lambda: SPECTRUM.schatten_norm([1.0, -2.0], 0.5), r"^singular_values holds -2.0"),
+    "order": (lambda: SPECTRUM.log_schatten_norm([1.0], 0), "^p is 0"),
+    "rank": (lambda: SPECTRUM.distance_to_rank([2.0, 1.0], -1), "^rank is -1"),
+    "rtol": (lambda: SPECTRUM.numerical_rank([2.0, 1.0], np.nan), "^rtol is nan"),
+    "infimal_rank": (lambda: SPECTRUM.rank_suboptimality([2.0, 1.0], -1, 1.0), "^infimal_rank is -1"),
+    "infimal_erank": (lambda: SPECTRUM.rank_suboptimality([2.0, 1.0], 1, 0.5), "^infimal_erank is 0.5"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_measures_of_spectra_name_the_argument(case):
+    call, message = BAD[case]
+    with pytest.raises(ValueError, match=message):
+        call()

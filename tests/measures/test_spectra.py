@@ -70,6 +70,19 @@ def test_libraries_and_precisions_are_kept():
     assert singular_values(jnp.asarray([[1, 0], [0, 2]])).dtype == jnp.float32
 
 
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, int, bool])
+def test_precisions_that_linear_algebra_lacks_are_widened(size, dtype):
+    s = singular_values(np.eye(size, dtype=dtype))
+    assert type(s) is np.ndarray and s.dtype == np.float64 and s.tolist() == [1.0] * size
+    assert singular_values(jnp.eye(size, dtype=jnp.bfloat16)).dtype == jnp.float32
+
+
+def test_masked_entries_are_not_known():
+    w = np.ma.masked_array(np.eye(2), [[1, 0], [0, 0]])
+    assert np.isnan(singular_values(w)).all()
+
+
 @pytest.mark.parametrize("value", [1.0, [1.0, 2.0], np.zeros((0, 2)), np.zeros((3, 2, 0))])
 def test_refuses_what_is_no_matrix(value):
     with pytest.raises(ValueError, match="matrix has shape"):

@@ -81,6 +81,22 @@ def test_options_are_kept():
     assert rf.MatrixCompletion.from_dense([[1, 2]]).unobserved_indices.shape == (0, 2)
 
 
+def test_none_is_unobserved():
+    problem = rf.MatrixCompletion.from_dense([[None, 1], [1, 0]])
+    assert problem.unobserved_indices.tolist() == [[0, 0]] and problem.values.tolist() == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("shape, observed", [((2, 2), 3), ((5, 4), 9), ((30, 20), 5)])
+def test_a_matrix_of_another_shape_is_refused(shape, observed):
+    # entries are picked, or a dense form broadcast: neither would notice by itself
+    problem, _, _ = random_problem(shape, observed)
+    sentence = rf"^matrix has shape .*, but must have the problem's, \(\.\.\., {shape[0]}, {shape[1]}\)\.$"
+    for wrong in ((*shape, 1), (shape[0] + 1, shape[1]), (1, 1)):
+        for call in (problem.loss, problem.residuals):
+            with pytest.raises(ValueError, match=sentence):
+                call(jnp.ones(wrong))
+
+
 from_dense, from_mask, from_coo = (
     rf.MatrixCompletion.from_dense,
     rf.MatrixCompletion.from_mask,
@@ -91,13 +107,19 @@ BAD = {
     "dense vector": (lambda: from_dense([1.0, 2.0]), "array has shape"),
     "dense cube": (lambda: from_dense(np.zeros((2, 2, 2))), "array has shape"),
     "dense infinite": (lambda: from_dense([[NAN, np.inf], [1.0, 0.0]]), r"array holds inf at index \(0, 1\)"),
-    "dense unobserved": (lambda: from_dense([[NAN, NAN]]), "no observed entry"),
+    "dense empty": (lambda: from_dense(np.zeros((0, 2))), r"array has shape \(0, 2\)"),
+    "dense unobserved": (lambda: from_dense([[NAN, NAN]]), "^array has no observed entry"),
+    "dense ragged": (lambda: from_dense([[1.0], [1.0, 2.0]]), "^array is .*rows of one length"),
+    "dense objects": (lambda: from_dense(np.array([["1", 2.0]], dtype=object)), "^array is"),
+    "values beyond": (lambda: from_dense([[1e39, 1.0]], dtype="float32"), r"^values holds 1e\+39, .* range of float32"),
+    "values masked": (lambda: from_coo([[0, 0]], np.ma.masked_array([1.0], [True]), (1, 1)), "^values holds nan"),
     "mask vector": (lambda: from_mask([1.0], [True]), "array has shape"),
     "mask shape": (lambda: from_mask(np.eye(2), [[True]]), "mask has shape"),
     "mask dtype": (lambda: from_mask(np.eye(2), np.ones((2, 2), int)), "mask has dtype int64"),
     "mask nan": (lambda: from_mask([[1.0, NAN]], [[True, True]]), r"array holds nan at index \(0, 1\)"),
-    "mask empty": (lambda: from_mask(np.eye(2), np.zeros((2, 2), bool)), "no observed entry"),
-    "coo empty": (lambda: from_coo([], [], (2, 2)), "no observed entry"),
+    "mask empty": (lambda: from_mask(np.eye(2), np.zeros((2, 2), bool)), "^mask has no observed entry"),
+    "coo empty": (lambda: from_coo([], [], (2, 2)), "^indices has no observed entry"),
+    "coo empty array": (lambda: from_coo(np.zeros((0, 2), int), [], (2, 2)), "^indices has no observed entry"),
     "coo columns": (lambda: from_coo([[0, 0, 0]], [1.0], (2, 2)), "indices has shape"),
     "coo floats": (lambda: from_coo([[0.0, 1.0]], [1.0], (2, 2)), "indices has shape .* dtype float64"),
     "coo outside": (lambda: from_coo([[0, 0], [2, 1]], [1.0, 1.0], (2, 2)), r"indices\[1\] is \(2, 1\)"),
@@ -107,7 +129,11 @@ BAD = {
     "coo nan": (lambda: from_coo([[0, 0]], [NAN], (2, 2)), "values holds nan"),
     "shape length": (lambda: from_coo([[0, 0]], [1.0], (2, 2, 2)), "shape is"),
     "shape zero": (lambda: from_coo([[0, 0]], [1.0], (0, 2)), "shape's number of rows is 0"),
+    "shape huge": (lambda: from_coo([[0, 0]], [1.0], (2**40, 2**40)), r"^shape is .* no memory holds the 1.2e\+24"),
     "loss": (lambda: from_coo(*ONE, loss="sse"), "loss is 'sse'"),
+    "loss misspelt": (lambda: from_coo(*ONE, loss="hals_sse"), "; 'half_sse' is the nearest"),
+    "dtype none": (lambda: from_coo(*ONE, dtype=None), "dtype is None"),
+    "sign": (lambda: from_coo(*ONE, required_det_sign=True), "required_det_sign is True"),
     "dtype unknown": (lambda: from_coo(*ONE, dtype="float17"), "dtype is 'float17'"),
     "dtype integer": (lambda: from_coo(*ONE, dtype=int), "dtype is 'int64'"),
     "truth shape": (lambda: from_coo(*ONE, truth=np.eye(3)), "truth has shape"),

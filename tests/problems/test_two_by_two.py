@@ -63,6 +63,7 @@ def test_perturbed_problem_has_a_rank_one_solution(eps):
 
 
 BAD = {
+    "size huge": (lambda: rf.two_by_two(size=2**40), "^size is .* no memory"),
     "z zero": (lambda: rf.two_by_two(0.0), "^z is 0"),
     "z_prime zero": (lambda: rf.two_by_two(1.0, 0.0), "^z_prime is 0"),
     "z nan": (lambda: rf.two_by_two(np.nan), "z is nan, but must be finite"),

@@ -88,6 +88,41 @@ def test_only_complete_results_count_as_stored(tiny, tmp_path):
         write_page(tmp_path, ["tiny-two"])
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("claims.json", b"garbage"),
+        ("claims.json", b""),
+        ("claims.json", b"\xff\xfe"),
+        ("claims.json", b'{"name": 1}'),
+        ("claims.json", b'[{"name": 1}]'),
+        ("data.nc", b"garbage"),
+        ("data.nc", b""),
+    ],
+)
+def test_a_result_that_is_not_as_it_was_written_is_named(tiny, tmp_path, file, content):
+    reproduce(["tiny-one"], tmp_path)
+    (tmp_path / "tiny-one" / file).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^out/NAME is '.*tiny-one', but its {file} is not as .* reproduce tiny-one"):
+        write_page(tmp_path, ["tiny-one"])
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny-one"]
+
+
+def test_a_claim_with_half_a_control_is_not_as_it_was_written(tiny, tmp_path):
+    reproduce(["tiny-one"], tmp_path)
+    file = tmp_path / "tiny-one" / "claims.json"
+    file.write_text(file.read_text().replace('"fails"', '"failed"'))
+    with pytest.raises(ValueError, match=r"claims.json is not as reproduce wrote it \(no list of claims\)"):
+        write_page(tmp_path, ["tiny-one"])
+
+
+@pytest.mark.parametrize("out", ["", "a\0b"])
+def test_a_folder_that_is_none(out):
+    for call in (stored_names, lambda out: write_page(out, [])):
+        with pytest.raises(ValueError, match="^out is .*, but must be the path of a folder"):
+            call(out)
+
+
 def test_page_that_cannot_be_written(tiny, tmp_path):
     reproduce(["tiny-one"], tmp_path)
     (tmp_path / "report.html").mkdir()

@@ -109,6 +109,22 @@ def test_out_that_cannot_be_written(tiny, tmp_path, inside):
     assert not tiny["tiny-one"].calls
 
 
+@pytest.mark.parametrize("out", ["", "a\0b"])
+def test_out_that_is_no_path(tiny, tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="^out is .*, but must be the path of a folder, such as 'out'"):
+        reproduce(["tiny-one"], out)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("out", ["x" * 300, "x" * 300 + "/y", "/proc/x", "/dev/null/x"])
+def test_out_that_the_system_refuses(tiny, tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^out is '.*', but it cannot be written \(.+\); choose another folder"):
+        reproduce(["tiny-one"], out)
+    assert list(tmp_path.iterdir()) == [] and not tiny["tiny-one"].calls
+
+
 @pytest.mark.parametrize("as_folder", [True, False])
 def test_never_deletes_what_it_did_not_write(tiny, tmp_path, as_folder):
     mine = tmp_path / "tiny-one" / "thesis.tex" if as_folder else tmp_path / "tiny-one"

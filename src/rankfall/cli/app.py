@@ -1,6 +1,8 @@
 """Commands of ``rankfall``; what is slow to import is imported by the command that needs it."""
 
+import contextlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
+Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Experiments to run; all without a name.")]
 
 
@@ -45,10 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal of few characters still gets its table
     try:
         status = app(words, prog_name="rankfall", standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk behind it is found out here rather than after the end
     except KeyboardInterrupt:
         status = 130
     except ValueError as error:
         return _mistake(str(error))
+    except OSError as error:
+        return _refused(error)
     except Exception as error:
         # A usage error of typer; its class lives in another module from version to version
         if not hasattr(error, "format_message"):
@@ -62,6 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _mistake(sentence: str) -> int:
     print(f"rankfall: {sentence}", file=sys.stderr)
     return 2
+
+
+def _refused(error: OSError) -> int:
+    """Say what the system refused; without a file it is what the command prints."""
+    if error.filename is None and isinstance(sys.stdout, io.TextIOWrapper):
+        # What is left in the buffer has nowhere to go, and would be tried again at the end.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    what = "the standard output" if error.filename is None else repr(str(error.filename))
+    return _mistake(f"{what} cannot be read or written ({error.strerror or type(error).__name__}).")
 
 
 def _version(asked: bool) -> bool:
@@ -86,7 +102,7 @@ def _options(
 def reproduce(
     names: Names = None,
     full: Annotated[bool, typer.Option("--full", help="Run at the size of the paper, not the reduced form.")] = False,
-    out: Out = Path("out"),
+    out: Out = "out",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the claims and the page.")] = False,
 ) -> int:
     """Run the experiments of the talk, check their claims and write a page about them."""
@@ -98,21 +114,20 @@ def reproduce(
     console = Console(markup=False, highlight=False)
     wanted = names or list(experiments.EXPERIMENTS)
     claims = reproduce(wanted, out, full=full, console=None if quiet else console, progress=not quiet)
-    page = write_page(out, _stored(out))
     _print_claims(claims)
     console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
-    print(page)  # alone on a line and never wrapped, to be copied
+    print(write_page(out, _stored(out)))  # alone on a line and never wrapped, to be copied
     return 0 if all(claim.ok for _, claim in claims) else 1
 
 
 @app.command(epilog="Example: rankfall report --out results")
-def report(out: Out = Path("out")) -> int:
+def report(out: Out = "out") -> int:
     """Write the page again from the results already stored."""
     from ..report import write_page
 
     names = _stored(out)
     if not names:
-        raise ValueError(f"out is {str(out)!r}, but no result is stored there; run rankfall reproduce --out {out}.")
+        raise ValueError(f"out is {out!r}, but no result is stored there; run rankfall reproduce --out {out}.")
     print(write_page(out, names))
     return 0
 
@@ -137,7 +152,7 @@ def info() -> int:
     return 0
 
 
-def _stored(out: Path) -> list[str]:
+def _stored(out: str) -> list[str]:
     """List the stored results in the order of the talk, so that a page shows earlier runs too."""
     from .. import experiments
     from ..report import stored_names

@@ -16,7 +16,7 @@ class GradientDescent:
 
     Parameters
     ----------
-    rule : float, array_like of float, or optax.GradientTransformation
+    rule : float, array_like of float, shape (lanes,), or optax.GradientTransformation
         A fixed step size; an array gives each lane its own. Or any optax optimiser.
 
     Raises
@@ -60,7 +60,27 @@ class GradientDescent:
         return f"GradientDescent({self.step_size.tolist()!r})"
 
     def step_sizes(self, lanes: int) -> np.ndarray:
-        """Step size of each lane; NaN where the rule is not a fixed step."""
+        """Step size of each lane; NaN where the rule is not a fixed step.
+
+        Parameters
+        ----------
+        lanes : int
+
+        Returns
+        -------
+        array, shape (lanes,)
+
+        Raises
+        ------
+        ValueError
+            If there is a step size for each of another number of lanes.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.GradientDescent(0.5).step_sizes(2)
+        array([0.5, 0.5])
+        """
         if self.step_size is None:
             return np.full(lanes, np.nan)
         if self.step_size.ndim and len(self.step_size) != lanes:

@@ -23,6 +23,8 @@ class Run:
 
     Attributes
     ----------
+    problem : AbstractProblem
+    dynamics : GradientDescent
     final : MatrixFactorization
         Factors at the end, with a lane axis if the start had one. For a diverged lane, the factors at the first step
         whose loss is not finite.

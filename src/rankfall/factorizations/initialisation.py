@@ -34,58 +34,49 @@ def draw(
 ) -> Factors:
     """Draw the factors; see ``MatrixFactorization.init`` for the meaning of every argument."""
     shape = _checks.matrix_shape("shape", shape)
-    _checks.positive_integer("depth", depth)
+    depth = _checks.positive_integer("depth", depth)
     _checks.one_of("kind", kind, KINDS)
     dtype = _checks.precision("dtype", dtype)
     sizes = _sizes(shape, depth, widths)
+    det_sign = _checks.sign("det_sign", det_sign)
     _check_det_sign(det_sign, kind, sizes)
     if kind == "identity":
         _refuse(kind, scale=scale, factor_std=factor_std)
-        multiple = 1.0 if alpha is None else alpha
-        factors = [w.astype(dtype) for w in _identity(sizes, multiple)]
-        return _representable("alpha", np.asarray(multiple), factors)
+        size = _within("alpha", 1.0 if alpha is None else alpha, dtype)
+        return _not_lost("alpha", size, [w.astype(dtype) for w in _identity(sizes, size)])
     _refuse(kind, alpha=alpha, **({} if kind == "gaussian" else {"factor_std": factor_std}))
     if (scale is None) == (factor_std is None):
         raise ValueError(
-            f"scale is {scale!r} and factor_std is {factor_std!r}, but exactly one is needed; scale is the standard "
-            "deviation of an end-to-end entry."
+            f"scale is {_checks.shortened(scale)} and factor_std is {_checks.shortened(factor_std)}, but exactly one "
+            "is needed; scale is the standard deviation of an end-to-end entry."
         )
     if key is None:
         raise ValueError(f"key is None, but a {kind} start is random; pass key=jax.random.key(0).")
     size, name = (scale, "scale") if factor_std is None else (factor_std, "factor_std")
-    _checks.positive(name, size)
-    keys, size, laned = _lanes(key, np.asarray(size, dtype=np.float64), name)
+    keys, size, laned = _lanes(key, _within(name, size, dtype), name)
     factor_std_of = _per_layer(sizes) if factor_std is None else lambda s: s
-    with double_precision(), np.errstate(over="ignore"):
+    with double_precision():
         factors = _draw_signed(kind, sizes, keys, factor_std_of(size) if kind == "gaussian" else size, det_sign, dtype)
-    return [w if laned else w[0] for w in _representable(name, size, factors)]
-
-
-def _representable(name: str, size: np.ndarray, factors: Factors) -> Factors:
-    """Refuse a start that its precision has turned into infinity, or into zero, which training would never leave."""
-    dtype = factors[0].dtype
-    if not all(np.isfinite(w).all() for w in factors):
-        raise ValueError(f"{name} is {size.max():g}, but must keep the start within the range of {dtype}.")
-    if not all(w.any(axis=(-2, -1)).all() for w in factors):
-        raise ValueError(f"{name} is {size.min():g}, but must be larger for a start that is not zero in {dtype}.")
-    return factors
+    return [w if laned else w[0] for w in _not_lost(name, size, factors)]
 
 
 def _sizes(shape: tuple[int, int], depth: int, widths: Any) -> list[int]:
     """Return ``[columns, hidden widths..., rows]``, the extents from the input to the output."""
     rows, columns = shape
-    hidden = [min(shape)] * (depth - 1) if widths is None else list(np.atleast_1d(widths).tolist())
+    _checks.room("shape", shape, rows * columns)
+    _checks.room("depth", depth, depth * min(shape) ** 2)
+    expected = f"the {depth - 1} hidden widths of depth {depth}"
+    hidden = [min(shape)] * (depth - 1) if widths is None else np.atleast_1d(_checks.array("widths", widths, expected))
     if len(hidden) != depth - 1:
-        raise ValueError(f"widths has {len(hidden)} entries, but depth {depth} has {depth - 1} hidden widths.")
-    for width in hidden:
-        _checks.positive_integer("widths", width)
-    return [columns, *hidden, rows]
+        raise ValueError(f"widths has {len(hidden)} entries, but must be {expected}.")
+    sizes = [columns, *(_checks.positive_integer("widths", width) for width in hidden), rows]
+    _checks.room("widths", widths, sum(n * m for n, m in _pairs(sizes)))
+    return sizes
 
 
 def _check_det_sign(det_sign: int | None, kind: str, sizes: list[int]) -> None:
     if det_sign is None:
         return
-    _checks.one_of("det_sign", det_sign, (1, -1, None))
     if sizes[0] != sizes[-1]:
         raise ValueError(
             f"det_sign is {det_sign}, but a product of shape ({sizes[-1]}, {sizes[0]}) has no determinant."
@@ -99,25 +90,41 @@ def _check_det_sign(det_sign: int | None, kind: str, sizes: list[int]) -> None:
 def _refuse(kind: str, **options: Any) -> None:
     for name, value in options.items():
         if value is not None:
-            raise ValueError(f"{name} is {value!r}, but a start of kind {kind!r} has no such option.")
+            raise ValueError(f"{name} is {_checks.shortened(value)}, but a start of kind {kind!r} has no such option.")
 
 
-def _identity(sizes: list[int], alpha: Any) -> Factors:
+def _within(name: str, size: Any, dtype: str) -> np.ndarray:
+    """Return deviations or multiples of the identity, one or one for each lane, whose starts do not overflow."""
+    array = _checks.positive(name, size)
+    if array.ndim > 1:
+        raise ValueError(f"{name} has shape {array.shape}, but must be one number, or one for each lane.")
+    # A million is more than what random numbers and sums over hidden widths come to.
+    most = float(np.finfo(dtype).max) / 1e6
+    if array.max() > most:
+        raise ValueError(f"{name} is {array.max():g}, but must be at most {most:g}, within the range of {dtype}.")
+    return array
+
+
+def _not_lost(name: str, size: np.ndarray, factors: Factors) -> Factors:
+    """Refuse a start that has come to nothing in its precision: training would never leave it."""
+    if not all(w.any(axis=(-2, -1)).all() for w in factors):
+        raise ValueError(
+            f"{name} is {size.min():g}, but a start as small is zero in {factors[0].dtype}; take a larger one."
+        )
+    return factors
+
+
+def _identity(sizes: list[int], alpha: np.ndarray) -> Factors:
     """``alpha I`` end to end, every factor ``alpha^(1/L)`` times a (rectangular) identity."""
-    _checks.positive("alpha", alpha)
-    if np.ndim(alpha) > 1:
-        raise ValueError(f"alpha has shape {np.shape(alpha)}, but lanes have one axis.")
     if min(sizes) < min(sizes[0], sizes[-1]):
         raise ValueError(f"widths has {min(sizes)}, but alpha times the identity needs at least min(rows, columns).")
-    value = np.asarray(alpha, dtype=np.float64)[..., None, None] ** (1 / (len(sizes) - 1))
+    value = alpha[..., None, None] ** (1 / (len(sizes) - 1))
     return [value * np.eye(n, m) for m, n in zip(sizes[:-1], sizes[1:], strict=True)]
 
 
 def _lanes(key: Any, size: np.ndarray, name: str) -> tuple[Any, np.ndarray, bool]:
     """Return keys and sizes with one lane axis each, and whether the user asked for lanes."""
     _checks.key("key", key, lanes=True)
-    if size.ndim > 1:
-        raise ValueError(f"{name} has shape {size.shape}, but lanes have one axis.")
     laned = key.ndim == 1 or size.ndim == 1
     if key.ndim == 0 and size.ndim == 1:
         # One key, many sizes: the same draw at every size, so that lanes differ in the size alone.
@@ -151,7 +158,7 @@ def _draw_signed(kind: str, sizes: list[int], keys: Any, size: np.ndarray, det_s
         fresh = [z[wrong] for z in _normals(again(keys, attempt), wanted)]
         for old, new in zip(factors, assemble(fresh, size[wrong], sizes), strict=True):
             old[wrong] = new
-    raise RuntimeError(f"no start with determinant sign {det_sign} in {_ATTEMPTS} draws of each lane")
+    raise ValueError(f"det_sign is {det_sign}, but no start had it in {_ATTEMPTS} draws; take a larger scale.")
 
 
 def _normals(keys: Any, shapes: list[tuple[int, int]]) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._types import Array, Entries, Matrices
+from ..measures._namespace import floating
 from . import initialisation
 from .products import chain_product
 
@@ -16,11 +17,16 @@ from .products import chain_product
 class MatrixFactorization(eqx.Module):
     """End-to-end matrix ``W_L ... W_1``, held as its factors.
 
-    Attributes
+    Parameters
     ----------
-    factors : tuple of arrays
-        ``factors[0]`` is ``W_1``; shapes ``(width_j, width_{j-1})``, with a leading axis of lanes when many starts
-        are held together.
+    factors : sequence of arrays, shapes (width_j, width_{j-1})
+        ``factors[0]`` is ``W_1``; all have a leading axis of lanes when many starts are held together.
+
+    Raises
+    ------
+    ValueError
+        If there is no factor, one is no matrix of real numbers, the factors do not multiply out, or have different
+        lanes.
 
     Examples
     --------
@@ -33,9 +39,8 @@ class MatrixFactorization(eqx.Module):
     factors: tuple[Array, ...]
 
     def __init__(self, factors: Sequence[Any]) -> None:
-        if not isinstance(factors, Sequence) or isinstance(factors, str):
-            raise ValueError(f"factors is {_checks.shortened(factors)}, but must be a list of matrices, W_1 first.")
-        self.factors = tuple(_factor(f"factors[{j}]", w) for j, w in enumerate(factors))
+        listed = _checks.sequence("factors", factors, "a list of matrices, W_1 first")
+        self.factors = tuple(_factor(f"factors[{j}]", w) for j, w in enumerate(listed))
         _checks.chain(self.factors)
 
     @classmethod
@@ -48,7 +53,7 @@ class MatrixFactorization(eqx.Module):
             Rows and columns of the end-to-end matrix.
         depth : int
             Number of factors ``L``, 1 or more.
-        key : jax.random key or array of keys
+        key : jax.random key, or array of keys, shape (lanes,)
             An array of keys makes lanes; lane ``i`` is the start that ``key[i]`` alone would give. Not needed for
             ``kind="identity"``.
         **options
@@ -110,9 +115,13 @@ class MatrixFactorization(eqx.Module):
         >>> rf.MatrixFactorization.stack([one, one]).lanes
         2
         """
-        if not starts:
+        listed = _checks.sequence("starts", starts, "a list of factorizations")
+        if not listed:
             raise ValueError("starts is empty, but at least one start is needed.")
-        chains = [s.as_lanes().factors for s in starts]
+        for j, start in enumerate(listed):
+            if not isinstance(start, MatrixFactorization):
+                raise ValueError(f"starts[{j}] is {_checks.shortened(start)}, but must be a MatrixFactorization.")
+        chains = [s.as_lanes().factors for s in listed]
         if len({tuple(w.shape[1:] for w in chain) for chain in chains}) > 1:
             raise ValueError("starts differ in depth or widths, but lanes are starts of one shape; train them apart.")
         return cls([np.concatenate(layer) for layer in zip(*chains, strict=True)])
@@ -142,9 +151,32 @@ class MatrixFactorization(eqx.Module):
         return self if self.lanes is not None else MatrixFactorization([np.asarray(w)[None] for w in self.factors])
 
     def lane(self, index: int) -> "MatrixFactorization":
-        """Return one lane, by its 0-based number, as a single factorization."""
+        """One lane as a single factorization.
+
+        Parameters
+        ----------
+        index : int
+            0-based number of the lane.
+
+        Returns
+        -------
+        MatrixFactorization
+
+        Raises
+        ------
+        ValueError
+            If there are no lanes, or none of that number.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> starts = rf.MatrixFactorization.init((2, 2), depth=2, kind="identity", alpha=[1.0, 4.0])
+        >>> starts.lane(1).full()
+        array([[4., 0.],
+               [0., 4.]])
+        """
         if self.lanes is None:
-            raise ValueError("lane() was asked of a single factorization, which has no lanes.")
+            raise ValueError("lane() was asked of a single factorization, but only lanes have one; leave it out.")
         if _checks.integer("index", index, 0) >= self.lanes:
             raise ValueError(f"index is {index}, but there are {self.lanes} lanes; the first is lane 0.")
         return MatrixFactorization([w[index] for w in self.factors])
@@ -176,8 +208,7 @@ class MatrixFactorization(eqx.Module):
         >>> rf.MatrixFactorization.init((2, 2), depth=2, kind="identity", alpha=1.0).entries([[0, 0], [0, 1]])
         array([1., 0.])
         """
-        where = np.asarray(indices)
-        _checks.indices("indices", where, self.shape)
+        where = _checks.indices("indices", indices, self.shape)
         columns = self.factors[0][..., :, where[:, 1]]
         for w in self.factors[1:-1]:
             columns = w @ columns
@@ -201,16 +232,11 @@ class MatrixFactorization(eqx.Module):
 
 
 def _factor(name: str, value: Any) -> Array:
-    """Return a matrix or lanes of matrices as floating-point numbers; arrays of JAX stay as they are."""
-    array = value if isinstance(value, jax.Array) else _floating(name, value)
+    """Return a matrix or lanes of matrices as floating-point numbers."""
+    array = floating(name, value)
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}, but must be a matrix, or lanes of matrices.")
     return array
-
-
-def _floating(name: str, value: Any) -> np.ndarray:
-    kept = isinstance(value, np.ndarray) and value.dtype.kind == "f"
-    return value if kept else _checks.real(name, value)
 
 
 def check_factorization(start: Any, shape: tuple[int, int]) -> None:

@@ -16,18 +16,24 @@ def namespace(*arrays: Any) -> ModuleType:
     return jnp if any(isinstance(a, jax.Array) for a in arrays) else np
 
 
-def floating(value: Any, name: str = "singular_values") -> Array:
-    """Return an array of floating-point numbers, in the precision it came in (integers become float64 in NumPy)."""
+# Precisions that linear algebra is done in; all others are turned into the widest at hand.
+_PRECISIONS = (np.float32, np.float64)
+
+
+def floating(name: str, value: Any) -> Array:
+    """Return an array of floating-point numbers, in the precision it came in where that is float32 or float64."""
     if isinstance(value, jax.Array):
-        return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(float)
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f":
-        return value
+        if jnp.issubdtype(value.dtype, jax.dtypes.extended) or jnp.issubdtype(value.dtype, jnp.complexfloating):
+            raise ValueError(f"{name} has dtype {value.dtype}, but must hold real numbers.")
+        return value if value.dtype in _PRECISIONS else value.astype(float)
+    if isinstance(value, np.ndarray | np.generic) and value.dtype in _PRECISIONS and not np.ma.isMaskedArray(value):
+        return np.asarray(value)
     return _checks.real(name, value)
 
 
 def matrices(name: str, value: Any) -> Matrices:
     """Return a float array of at least two dimensions, or say what came instead."""
-    array = floating(value, name)
+    array = floating(name, value)
     if array.ndim < 2 or 0 in array.shape[-2:]:
         raise ValueError(
             f"{name} has shape {tuple(array.shape)}, but must be a matrix or a batch of matrices (..., rows, columns); "

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from .. import _checks
 from .._types import Entries
 from ._namespace import matrices
@@ -33,6 +31,6 @@ def entries(matrix: Any, indices: Any) -> Entries:
     >>> rf.measures.entries([[7.0, 1.0], [1.0, 0.0]], rf.two_by_two().unobserved_indices)
     array([7.])
     """
-    w, where = matrices("matrix", matrix), np.asarray(indices)
-    _checks.indices("indices", where, w.shape[-2:])
+    w = matrices("matrix", matrix)
+    where = _checks.indices("indices", indices, w.shape[-2:])
     return w[..., where[:, 0], where[:, 1]]

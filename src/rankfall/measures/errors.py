@@ -3,8 +3,8 @@
 from typing import Any
 
 import jax
-import numpy as np
 
+from .. import _checks
 from .._types import Array
 from ._namespace import floating, matrices, namespace
 
@@ -35,14 +35,14 @@ def mean_square_error(matrix: Any, truth: Any, where: Any = None) -> Array:
     >>> float(rf.measures.mean_square_error([[1.0, 2.0]], [[0.0, 2.0]]))
     0.5
     """
-    w, t = matrices("matrix", matrix), floating(truth, "truth")
+    w, t = matrices("matrix", matrix), floating("truth", truth)
     xp = namespace(w, t)
     if w.shape[-2:] != t.shape:
         raise ValueError(f"truth has shape {tuple(t.shape)}, but must have the matrix's shape {tuple(w.shape[-2:])}.")
     square = (w - t) ** 2
     if where is None:
         return square.mean(axis=(-2, -1))
-    mask = where if isinstance(where, jax.Array) else np.asarray(where)
+    mask = where if isinstance(where, jax.Array) else _checks.array("where", where, "an array of booleans")
     # A traced mask cannot be looked into.
     if mask.dtype != bool:
         raise ValueError(f"where has dtype {mask.dtype}, but must be boolean; convert it with where.astype(bool).")

@@ -128,6 +128,11 @@ def unbalancedness(factors: Sequence[Any]) -> Scalars:
     -------
     array, shape (...)
 
+    Raises
+    ------
+    ValueError
+        If the factors do not multiply out, or have different lanes.
+
     References
     ----------
     Arora, Cohen and Hazan (2018), definition 1.
@@ -148,7 +153,8 @@ def unbalancedness(factors: Sequence[Any]) -> Scalars:
 
 
 def _chain(factors: Sequence[Any]) -> list[Array]:
-    chain = [matrices(f"factors[{j}]", w) for j, w in enumerate(factors)]
+    listed = _checks.sequence("factors", factors, "a list of matrices, W_1 first")
+    chain = [matrices(f"factors[{j}]", w) for j, w in enumerate(listed)]
     _checks.chain(chain)
     return chain
 

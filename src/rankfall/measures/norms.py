@@ -1,9 +1,11 @@
 """Norms and quasi-norms of matrices and batches of matrices: ``(..., rows, columns)`` in, ``(...)`` out."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import jax
+import jax.numpy as jnp
 
 from .. import _checks
 from .._types import Array
@@ -173,8 +175,8 @@ def ky_fan_norm(matrix: Any, k: int) -> Array:
     5.0
     """
     s = singular_values(matrix)
-    if not 1 <= _checks.integer("k", k, 1) <= s.shape[-1]:
-        raise ValueError(f"k is {k!r}, but must lie between 1 and {s.shape[-1]}, the number of singular values.")
+    if _checks.positive_integer("k", k) > s.shape[-1]:
+        raise ValueError(f"k is {k}, but must lie between 1 and {s.shape[-1]}, the number of singular values.")
     return s[..., :k].sum(axis=-1)
 
 
@@ -283,7 +285,8 @@ def norm(matrix: Any, kind: str | Callable[[Any], Any]) -> Array:
     Raises
     ------
     ValueError
-        If ``kind`` is an unknown name.
+        If ``kind`` is an unknown name, or a function whose value is not one real number, or ``matrix`` has fewer than
+        two dimensions.
 
     Examples
     --------
@@ -293,19 +296,19 @@ def norm(matrix: Any, kind: str | Callable[[Any], Any]) -> Array:
     """
     w = matrices("matrix", matrix)
     if not callable(kind):
-        if kind not in NORMS:
-            raise ValueError(f"kind is {kind!r}, but must be a function or one of {', '.join(map(repr, NORMS))}.")
+        _checks.one_of("kind", kind, NORMS)
         return NORMS[kind](w)
-    xp = namespace(w)
-    values = [_value_of(kind, one) for one in w.reshape(-1, *w.shape[-2:])]
-    return xp.stack([xp.asarray(value, dtype=w.dtype) for value in values]).reshape(w.shape[:-2])
+    xp, batch = namespace(w), w.shape[:-2]
+    values = [_value_of(kind, one) for one in w.reshape(math.prod(batch), *w.shape[-2:])]
+    stacked = xp.stack([xp.asarray(value, dtype=w.dtype) for value in values]) if values else xp.zeros(0, w.dtype)
+    return stacked.reshape(batch)
 
 
 def _value_of(function: Callable[[Any], Any], matrix: Array) -> Any:
     """One value of a user's norm."""
     value = function(matrix)
-    # A traced value has a shape and a type, like any other.
-    if np.shape(value) != () or getattr(value, "dtype", np.asarray(value).dtype).kind not in "biuf":
-        name = getattr(function, "__name__", "function")
-        raise ValueError(f"kind is {name}, which gave {_checks.shortened(value)}, but must give one real number.")
-    return value
+    name = f"kind is {getattr(function, '__name__', 'function')}, whose value"
+    # A traced value has a shape and a type, like any other, but no number yet.
+    if isinstance(value, jax.core.Tracer) and value.shape == () and jnp.issubdtype(value.dtype, jnp.floating):
+        return value
+    return _checks.number(name, value)

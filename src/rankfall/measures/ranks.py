@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks
 from .._types import Array
 from . import spectrum
 from ._namespace import matrices
@@ -70,8 +69,6 @@ def numerical_rank(matrix: Any, rtol: float | None = None) -> Array:
     w = matrices("matrix", matrix)
     if rtol is None:
         rtol = float(max(w.shape[-2:]) * np.finfo(w.dtype).eps)
-    if not _checks.number("rtol", rtol) >= 0:
-        raise ValueError(f"rtol is {rtol!r}, but must be zero or positive; leave it out for the machine's precision.")
     return spectrum.numerical_rank(singular_values(w), rtol)
 
 
@@ -128,7 +125,7 @@ def distance_to_rank(matrix: Any, rank: int) -> Array:
     >>> float(rf.measures.distance_to_rank(np.diag([5.0, 4.0, 3.0]), rank=1))
     5.0
     """
-    return spectrum.distance_to_rank(singular_values(matrix), _checks.integer("rank", rank, 0))
+    return spectrum.distance_to_rank(singular_values(matrix), rank)
 
 
 def rank_suboptimality(matrix: Any, *, infimal_rank: int | None, infimal_erank: float | None) -> Array:
@@ -170,5 +167,4 @@ def rank_suboptimality(matrix: Any, *, infimal_rank: int | None, infimal_erank: 
             f"{missing} is None, but the rank suboptimality needs the infimum over the solution set; it is known for "
             "the two-by-two family and its d x d extension, and has to be given for any other problem."
         )
-    rank, erank = _checks.integer("infimal_rank", infimal_rank, 0), _checks.number("infimal_erank", infimal_erank)
-    return spectrum.rank_suboptimality(singular_values(matrix), rank, erank)
+    return spectrum.rank_suboptimality(singular_values(matrix), infimal_rank, infimal_erank)

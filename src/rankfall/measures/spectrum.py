@@ -37,13 +37,18 @@ def normalised(singular_values: Any) -> tuple[Array, Array]:
     -------
     tuple of arrays, shapes (..., count) and (..., 1)
 
+    Raises
+    ------
+    ValueError
+        If ``singular_values`` is empty or holds a negative number.
+
     Examples
     --------
     >>> from rankfall.measures import spectrum
     >>> spectrum.normalised([4.0, 1.0])[0]
     array([1.  , 0.25])
     """
-    s = floating(singular_values)
+    s = _spectrum(singular_values)
     xp = namespace(s)
     top = s.max(axis=-1, keepdims=True)
     return s / xp.where((top > 0) & (top < xp.inf), top, 1), top
@@ -66,7 +71,7 @@ def log_schatten_norm(singular_values: Any, p: float) -> Array:
     Raises
     ------
     ValueError
-        If ``p`` is not positive.
+        If ``p`` is not positive, or ``singular_values`` is empty or holds a negative number.
 
     Examples
     --------
@@ -74,7 +79,7 @@ def log_schatten_norm(singular_values: Any, p: float) -> Array:
     >>> round(float(spectrum.log_schatten_norm([1.0, 1.0, 1.0], p=0.001)), 3)
     1098.612
     """
-    _check_order(p)
+    p = _order(p)
     unit, top = normalised(singular_values)
     xp = namespace(unit)
     # Asked this way round, NaN stays NaN.
@@ -107,7 +112,7 @@ def schatten_norm(singular_values: Any, p: float) -> Array:
     Raises
     ------
     ValueError
-        If ``p`` is not positive.
+        If ``p`` is not positive, or ``singular_values`` is empty or holds a negative number.
 
     Examples
     --------
@@ -115,8 +120,8 @@ def schatten_norm(singular_values: Any, p: float) -> Array:
     >>> round(float(spectrum.schatten_norm([4.0, 1.0], p=0.5)), 12)
     9.0
     """
-    _check_order(p)
-    s = floating(singular_values)
+    p = _order(p)
+    s = _spectrum(singular_values)
     xp = namespace(s)
     # Plain sums where they are exact to the last digit; exp(log) would cost two.
     if p == 1:
@@ -147,6 +152,11 @@ def effective_rank(singular_values: Any) -> Array:
     -------
     array, shape (...)
 
+    Raises
+    ------
+    ValueError
+        If ``singular_values`` is empty or holds a negative number.
+
     Examples
     --------
     >>> from rankfall.measures import spectrum
@@ -156,7 +166,8 @@ def effective_rank(singular_values: Any) -> Array:
     unit, _ = normalised(singular_values)
     xp = namespace(unit)
     total = unit.sum(axis=-1, keepdims=True)
-    share = unit / xp.where(total > 0, total, 1)
+    with np.errstate(invalid="ignore"):  # an infinite value has no share: NaN
+        share = unit / xp.where(total > 0, total, 1)
     # 0 ln 0 = 0: the logarithm is taken of 1 instead, so that no NaN is formed (and none reaches a gradient).
     log_share = xp.log(xp.where(share > 0, share, 1))
     return xp.exp(-(share * log_share).sum(axis=-1))
@@ -175,14 +186,22 @@ def numerical_rank(singular_values: Any, rtol: float) -> Array:
     -------
     array of int, shape (...)
 
+    Raises
+    ------
+    ValueError
+        If ``singular_values`` is empty or holds a negative number, or ``rtol`` is negative.
+
     Examples
     --------
     >>> from rankfall.measures import spectrum
     >>> int(spectrum.numerical_rank([1.0, 1e-3], rtol=1e-2))
     1
     """
+    share = _checks.number("rtol", rtol)
+    if not share >= 0:
+        raise ValueError(f"rtol is {rtol}, but must be zero or positive; it is a share of the largest value.")
     unit, top = normalised(singular_values)
-    return ((unit > rtol) & (top > 0)).sum(axis=-1)
+    return ((unit > share) & (top > 0)).sum(axis=-1)
 
 
 def stable_rank(singular_values: Any) -> Array:
@@ -196,6 +215,11 @@ def stable_rank(singular_values: Any) -> Array:
     Returns
     -------
     array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If ``singular_values`` is empty or holds a negative number.
 
     Examples
     --------
@@ -220,13 +244,18 @@ def distance_to_rank(singular_values: Any, rank: int) -> Array:
     -------
     array, shape (...)
 
+    Raises
+    ------
+    ValueError
+        If ``singular_values`` is empty or holds a negative number, or ``rank`` is no integer of at least zero.
+
     Examples
     --------
     >>> from rankfall.measures import spectrum
     >>> float(spectrum.distance_to_rank([5.0, 4.0, 3.0], rank=1))
     5.0
     """
-    s = floating(singular_values)
+    s, rank = _spectrum(singular_values), _checks.integer("rank", rank, 0)
     if rank == s.shape[-1] - 1:
         return s[..., rank]
     unit, top = normalised(s)
@@ -247,17 +276,39 @@ def rank_suboptimality(singular_values: Any, infimal_rank: int, infimal_erank: f
     -------
     array, shape (...)
 
+    Raises
+    ------
+    ValueError
+        If ``singular_values`` is empty or holds a negative number, or an infimum is none that a solution
+        set has.
+
     Examples
     --------
     >>> from rankfall.measures import spectrum
     >>> float(spectrum.rank_suboptimality([1.0, 1.0], 1, 1.0))
     1.0
     """
-    s = floating(singular_values)
-    xp = namespace(s)
-    return xp.maximum(distance_to_rank(s, infimal_rank), effective_rank(s) - infimal_erank)
+    s, rank = _spectrum(singular_values), _checks.integer("infimal_rank", infimal_rank, 0)
+    excess = effective_rank(s) - _checks.effective_rank("infimal_erank", infimal_erank)
+    return namespace(s).maximum(distance_to_rank(s, rank), excess)
 
 
-def _check_order(p: Any) -> None:
-    if not _checks.number("p", p, "np.inf is the spectral norm, 1 the nuclear norm") > 0:
-        raise ValueError(f"p is {p!r}, but must be positive (np.inf for the spectral norm); p = 1 is the nuclear norm.")
+def _spectrum(singular_values: Any) -> Array:
+    s = floating("singular_values", singular_values)
+    if not s.ndim or not s.shape[-1]:
+        raise ValueError(f"singular_values has shape {s.shape}, but must be (..., count), with one value or more.")
+    # JAX's values may be traced, and cannot be looked at.
+    if isinstance(s, np.ndarray) and (s < 0).any():
+        raise ValueError(
+            f"singular_values holds {s[s < 0][0]}, but must hold none below zero; of eigenvalues pass "
+            "the absolute ones."
+        )
+    return s
+
+
+def _order(p: Any) -> float:
+    value = _checks.number("p", p, "np.inf is the spectral norm, 1 the nuclear norm")
+    if not value > 0:
+        raise ValueError(f"p is {p}, but must be positive (np.inf for the spectral norm); p = 1 is the nuclear norm.")
+    # JAX multiplies for integers and calls a slower function for all else.
+    return p if isinstance(p, int) and p < 64 else value

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _checks
 from .._types import Array, Matrices, Residuals, Scalars
+from ..measures._namespace import floating, matrices
 
 LOSSES = ("half_sse", "mse")
 
@@ -20,6 +21,21 @@ class AbstractProblem(eqx.Module):
 
     The loss is ``1/2 sum residual^2`` (``"half_sse"``, so that ``sqrt(2 loss)`` is the distance of the theorems) or
     the mean of ``residual^2`` (``"mse"``).
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of the end-to-end matrix.
+    loss_kind : str
+        ``"half_sse"`` or ``"mse"``.
+    dtype : str
+        ``"float64"`` or ``"float32"``: the precision that training runs in.
+    truth : array, shape (rows, columns), or None
+        The full matrix where it is known; it gives the test error.
+    infimal_rank, infimal_erank : int, float or None
+        Infima over the solution set where they are known or given.
+    required_det_sign : int or None
+        The sign of the determinant at the start that the theorems ask for, where they apply.
     """
 
     shape: eqx.AbstractVar[tuple[int, int]]
@@ -37,7 +53,28 @@ class AbstractProblem(eqx.Module):
 
     @abc.abstractmethod
     def residuals(self, matrix: Matrices) -> Residuals:
-        """Prediction minus observation, shape ``(..., observed)``."""
+        """Prediction minus observation.
+
+        Parameters
+        ----------
+        matrix : array, shape (..., rows, columns)
+            End-to-end matrix, or a batch of them.
+
+        Returns
+        -------
+        array, shape (..., observed)
+
+        Raises
+        ------
+        ValueError
+            If ``matrix`` is not of the problem's shape.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.two_by_two().residuals(np.array([[7.0, 1.5], [1.0, 0.0]]))
+        array([0.5, 0. , 0. ])
+        """
 
     @property
     def unobserved_indices(self) -> Array | None:
@@ -45,12 +82,56 @@ class AbstractProblem(eqx.Module):
         return None
 
     def loss(self, matrix: Matrices) -> Scalars:
-        """Loss of an end-to-end matrix ``(..., rows, columns)``, shape ``(...)``."""
+        """Loss of an end-to-end matrix.
+
+        Parameters
+        ----------
+        matrix : array, shape (..., rows, columns)
+            End-to-end matrix, or a batch of them.
+
+        Returns
+        -------
+        array, shape (...)
+            In the convention ``loss_kind``.
+
+        Raises
+        ------
+        ValueError
+            If ``matrix`` is not of the problem's shape.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> float(rf.two_by_two().loss(np.array([[7.0, 1.5], [1.0, 0.0]])))
+        0.125
+        """
         return self._reduce((self.residuals(matrix) ** 2).sum(axis=-1))
 
-    def half_sse(self, loss: Any) -> Any:
-        """Convert a value of this problem's loss to half the sum of squared residuals, the theorems' convention."""
-        return loss if self.loss_kind == "half_sse" else loss * (self.observed / 2)
+    def half_sse(self, loss: Any) -> Array:
+        """Convert values of this problem's loss to half the sum of squared residuals, the theorems' convention.
+
+        Parameters
+        ----------
+        loss : array_like, shape (...)
+            As `loss` returns it.
+
+        Returns
+        -------
+        array, shape (...)
+
+        Raises
+        ------
+        ValueError
+            If ``loss`` is no real number or array of them.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> float(rf.two_by_two(loss="mse").half_sse(2.0))  # three observed entries
+        3.0
+        """
+        value = floating("loss", loss)
+        return value if self.loss_kind == "half_sse" else value * (self.observed / 2)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the problem that are written into every result."""
@@ -62,6 +143,16 @@ class AbstractProblem(eqx.Module):
             "dtype": self.dtype,
         }
 
+    def _end_to_end(self, matrix: Any) -> Matrices:
+        """Check that a matrix, or a batch of them, is of the problem's shape."""
+        w = matrices("matrix", matrix)
+        if w.shape[-2:] != self.shape:
+            rows, columns = self.shape
+            raise ValueError(
+                f"matrix has shape {tuple(w.shape)}, but must have the problem's, (..., {rows}, {columns})."
+            )
+        return w
+
     def _reduce(self, sum_of_squares: Scalars) -> Scalars:
         return sum_of_squares * (0.5 if self.loss_kind == "half_sse" else 1.0 / self.observed)
 
@@ -72,12 +163,10 @@ def check_options(loss: str, dtype: Any) -> str:
     return _checks.precision("dtype", dtype)
 
 
-def check_infima(infimal_rank: Any, infimal_erank: Any) -> None:
-    """Refuse infima over the solution set that no solution set has."""
-    if infimal_rank is not None:
-        _checks.integer("infimal_rank", infimal_rank, 0)
-    if infimal_erank is not None and not 1 <= _checks.number("infimal_erank", infimal_erank) < np.inf:
-        raise ValueError(f"infimal_erank is {infimal_erank!r}, but an effective rank is at least 1.")
+def check_infima(infimal_rank: Any, infimal_erank: Any) -> tuple[int | None, float | None]:
+    """Return the infima over the solution set, ``None`` where they are not known."""
+    rank = None if infimal_rank is None else _checks.integer("infimal_rank", infimal_rank, 0)
+    return rank, None if infimal_erank is None else _checks.effective_rank("infimal_erank", infimal_erank)
 
 
 def check_truth(truth: Any, shape: tuple[int, int], dtype: str) -> np.ndarray | None:

@@ -13,6 +13,12 @@ from .base import AbstractProblem, check_infima, check_options, check_truth
 
 # Up to this many entries the loss is written out over a pattern that is part of the compiled code; values stay data.
 _WRITTEN_OUT = 16
+# How each way to build a problem marks what nobody observed.
+_UNOBSERVED = {
+    "array": "NaN marks an unobserved one",
+    "mask": "it is true where an entry is observed",
+    "indices": "it names the observed ones",
+}
 
 
 class MatrixCompletion(AbstractProblem):
@@ -25,12 +31,19 @@ class MatrixCompletion(AbstractProblem):
     indices : array of int, shape (observed, 2)
         0-based rows and columns of the observed entries, in row-major order.
     values : array, shape (observed,)
+    mask, target : array, shape (rows, columns), or None
+        One at the observed entries, and their values there, zero elsewhere, where that is the faster form of the loss.
+    unobserved_entries : array of int, shape (n, 2)
+        See `unobserved_indices`.
+    pattern : tuple of pairs of int, or None
+        The indices as plain numbers where the matrix is so small that the loss is written out entry by entry.
     shape : tuple of int
+        Rows and columns.
     loss_kind : str
         ``"half_sse"`` or ``"mse"``.
     dtype : str
         ``"float64"`` or ``"float32"``: the precision that training runs in.
-    truth : array or None
+    truth : array, shape (rows, columns), or None
         The full matrix where it is known; it gives the test error.
     infimal_rank, infimal_erank : int, float or None
         Infima over the solution set where they are known or given.
@@ -80,7 +93,7 @@ class MatrixCompletion(AbstractProblem):
         """
         dense = _matrix("array", array)
         _checks.finite("array", np.where(np.isnan(dense), 0.0, dense), "NaN marks an unobserved entry")
-        indices = np.argwhere(~np.isnan(dense))
+        indices = _some("array", np.argwhere(~np.isnan(dense)))
         return cls.from_coo(indices, dense[tuple(indices.T)], dense.shape, **options)
 
     @classmethod
@@ -111,12 +124,12 @@ class MatrixCompletion(AbstractProblem):
         array([1., 1., 0.])
         """
         dense = _matrix("array", array)
-        chosen = np.asarray(mask)
+        chosen = _checks.array("mask", mask, "an array of booleans, true where the entry is observed")
         _checks.same_shape("mask", chosen.shape, dense.shape, "a mask has one entry for each entry of the array")
         if chosen.dtype.kind != "b":
             raise ValueError(f"mask has dtype {chosen.dtype}, but must be boolean; convert it with mask.astype(bool).")
         _checks.finite("array", np.where(chosen, dense, 0.0), "the mask is false at unobserved entries")
-        indices = np.argwhere(chosen)
+        indices = _some("mask", np.argwhere(chosen))
         return cls.from_coo(indices, dense[tuple(indices.T)], dense.shape, **options)
 
     @classmethod
@@ -166,15 +179,15 @@ class MatrixCompletion(AbstractProblem):
         (2, 2)
         """
         dtype = check_options(loss, dtype)
-        check_infima(infimal_rank, infimal_erank)
-        _checks.one_of("required_det_sign", required_det_sign, (1, -1, None))
+        rank, erank = check_infima(infimal_rank, infimal_erank)
         size = _checks.matrix_shape("shape", shape)
+        _checks.room("shape", shape, size[0] * size[1])
         where = _indices(indices, size)
-        data = _checks.real("values", values, dtype).astype(np.float64)
+        data = _checks.real("values", values, dtype)
         _checks.same_shape("values", data.shape, (len(where),), "one value for each row of indices")
         _checks.finite("values", data, "leave unobserved entries out (or NaN in from_dense)")
         order = np.lexsort((where[:, 1], where[:, 0]))
-        where, data = where[order], data[order].astype(dtype)
+        where, data = where[order], data[order]
         observed = np.zeros(size, dtype=bool)
         observed[tuple(where.T)] = True
         return cls(
@@ -187,9 +200,9 @@ class MatrixCompletion(AbstractProblem):
             shape=size,
             loss_kind=loss,
             dtype=dtype,
-            infimal_rank=infimal_rank,
-            infimal_erank=infimal_erank,
-            required_det_sign=required_det_sign,
+            infimal_rank=rank,
+            infimal_erank=erank,
+            required_det_sign=_checks.sign("required_det_sign", required_det_sign),
         )
 
     @property
@@ -204,13 +217,13 @@ class MatrixCompletion(AbstractProblem):
 
     def residuals(self, matrix: Matrices) -> Residuals:
         """Entry minus observation at the observed entries, shape ``(..., observed)``."""
-        return matrix[..., self.indices[:, 0], self.indices[:, 1]] - self.values
+        return self._end_to_end(matrix)[..., self.indices[:, 0], self.indices[:, 1]] - self.values
 
     def loss(self, matrix: Matrices) -> Scalars:
         """Loss of an end-to-end matrix ``(..., rows, columns)``, shape ``(...)``."""
         if self.mask is None:
             return super().loss(matrix)
-        residual = namespace(matrix, self.mask).multiply(self.mask, matrix - self.target)
+        residual = namespace(matrix, self.mask).multiply(self.mask, self._end_to_end(matrix) - self.target)
         return self._reduce((residual * residual).sum(axis=(-2, -1)))
 
     def loss_and_slopes(self, entries: Sequence[Array]) -> tuple[Array, list[Array]]:
@@ -244,19 +257,21 @@ def _dense_form(indices: np.ndarray, values: np.ndarray, shape: tuple[int, int])
 
 def _matrix(name: str, value: Any) -> np.ndarray:
     array = _checks.real(name, value)
-    if array.ndim != 2:
-        raise ValueError(f"{name} has shape {array.shape}, but must be a matrix of shape (rows, columns).")
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"{name} has shape {array.shape}, but must be a matrix (rows, columns), one or more of each.")
     return array
 
 
+def _some(name: str, indices: np.ndarray) -> np.ndarray:
+    if not len(indices):
+        raise ValueError(f"{name} has no observed entry, but at least one is needed; {_UNOBSERVED[name]}.")
+    return indices
+
+
 def _indices(indices: Any, shape: tuple[int, int]) -> np.ndarray:
-    try:
-        where = np.asarray(indices)
-    except ValueError:
-        raise ValueError("indices has rows of unequal length, but must be integers of shape (observed, 2).") from None
-    if where.size == 0:
-        raise ValueError("the matrix has no observed entry, but at least one is needed; NaN marks an unobserved one.")
-    _checks.indices("indices", where, shape)
+    # An empty list has neither two columns nor integers, but one thing is wrong with it.
+    empty = isinstance(indices, list | tuple) and not len(indices)
+    where = _some("indices", np.empty((0, 2)) if empty else _checks.indices("indices", indices, shape))
     flat = where[:, 0].astype(np.int64) * shape[1] + where[:, 1]
     _, first_seen, counts = np.unique(flat, return_index=True, return_counts=True)
     if (counts > 1).any():

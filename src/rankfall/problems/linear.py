@@ -59,7 +59,7 @@ class MatrixSensing(AbstractProblem):
         infimal_erank: float | None = None,
     ) -> None:
         self.dtype = check_options(loss, dtype)
-        check_infima(infimal_rank, infimal_erank)
+        self.infimal_rank, self.infimal_erank = check_infima(infimal_rank, infimal_erank)
         stack = _checks.real("measurements", measurements, self.dtype)
         if stack.ndim != 3 or 0 in stack.shape:
             raise ValueError(
@@ -73,7 +73,7 @@ class MatrixSensing(AbstractProblem):
         self.shape = (int(stack.shape[1]), int(stack.shape[2]))
         self.truth = check_truth(truth, self.shape, self.dtype)
         self.loss_kind = loss
-        self.infimal_rank, self.infimal_erank, self.required_det_sign = infimal_rank, infimal_erank, None
+        self.required_det_sign = None
 
     @property
     def observed(self) -> int:
@@ -82,7 +82,8 @@ class MatrixSensing(AbstractProblem):
 
     def residuals(self, matrix: Matrices) -> Residuals:
         """``<A_i, W> - b_i``, shape ``(..., observed)``."""
-        return namespace(matrix, self.values).einsum("nij,...ij->...n", self.measurements, matrix) - self.values
+        w = self._end_to_end(matrix)
+        return namespace(w, self.values).einsum("nij,...ij->...n", self.measurements, w) - self.values
 
 
 class LinearRegression(AbstractProblem):
@@ -147,5 +148,5 @@ class LinearRegression(AbstractProblem):
 
     def residuals(self, matrix: Matrices) -> Residuals:
         """``X w - y`` flattened, shape ``(..., observed)``."""
-        difference = self.inputs @ matrix - self.targets
+        difference = self.inputs @ self._end_to_end(matrix) - self.targets
         return difference.reshape(*difference.shape[:-2], -1)

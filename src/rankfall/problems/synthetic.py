@@ -56,7 +56,7 @@ def low_rank_completion(
     200
     """
     truth, (choose, disturb) = _truth(shape, rank, frobenius, key)
-    _checks.positive_integer("observed", observed)
+    observed = _checks.positive_integer("observed", observed)
     if observed > truth.size:
         raise ValueError(f"observed is {observed}, but the matrix has only {truth.size} entries.")
     with double_precision():
@@ -109,7 +109,8 @@ def low_rank_sensing(
     (12, 5, 4)
     """
     truth, (choose, disturb) = _truth(shape, rank, frobenius, key)
-    _checks.positive_integer("measurements", measurements)
+    measurements = _checks.positive_integer("measurements", measurements)
+    _checks.room("measurements", measurements, measurements * truth.size)
     with double_precision():
         a = np.asarray(jax.random.normal(choose, (measurements, *truth.shape), dtype="float64")) / truth.shape[0]
     values = np.einsum("nij,ij->n", a, truth) + _noise(disturb, measurements, noise)
@@ -118,22 +119,23 @@ def low_rank_sensing(
 
 def _truth(shape: tuple[int, int], rank: int, frobenius: float | None, key: Any) -> tuple[np.ndarray, Any]:
     rows, columns = _checks.matrix_shape("shape", shape)
+    _checks.room("shape", shape, rows * columns)
     _checks.key("key", key)
-    _checks.positive_integer("rank", rank)
-    if rank > min(shape):
-        raise ValueError(f"rank is {rank}, but a matrix of shape {tuple(shape)} has rank at most {min(shape)}.")
-    if frobenius is not None:
-        _checks.positive("frobenius", frobenius)
+    rank = _checks.positive_integer("rank", rank)
+    if rank > min(rows, columns):
+        raise ValueError(f"rank is {rank}, but a {rows} x {columns} matrix has rank at most {min(rows, columns)}.")
+    size = rows if frobenius is None else _checks.positive_number("frobenius", frobenius)
     with double_precision():
         left, right, *rest = jax.random.split(key, 4)
         u = np.asarray(jax.random.normal(left, (rows, rank), dtype="float64"))
         v = np.asarray(jax.random.normal(right, (columns, rank), dtype="float64"))
     product = u @ v.T
-    return product * ((frobenius or rows) / np.linalg.norm(product)), rest
+    return product * (size / np.linalg.norm(product)), rest
 
 
 def _noise(key: Any, count: int, deviation: float) -> np.ndarray:
-    if not 0 <= _checks.number("noise", deviation) < np.inf:
-        raise ValueError(f"noise is {deviation!r}, but must be a standard deviation of zero or more.")
+    size = _checks.number("noise", deviation)
+    if not 0 <= size < np.inf:
+        raise ValueError(f"noise is {size}, but must be a standard deviation of zero or more.")
     with double_precision():
-        return deviation * np.asarray(jax.random.normal(key, (count,), dtype="float64"))
+        return size * np.asarray(jax.random.normal(key, (count,), dtype="float64"))

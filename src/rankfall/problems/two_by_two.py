@@ -60,16 +60,16 @@ def two_by_two(
     >>> rf.two_by_two(-2.0, 0.5, 0.1).required_det_sign
     -1
     """
-    for name, value in (("z", z), ("z_prime", z_prime), ("eps", eps)):
-        _checks.finite(name, np.array(_checks.number(name, value)))
-        if value == 0 and name != "eps":
+    observed = {"z": z, "z_prime": z_prime, "eps": eps}
+    for name, value in observed.items():
+        observed[name] = _checks.number(name, value)
+        _checks.finite(name, np.array(observed[name]))
+        if observed[name] == 0 and name != "eps":
             raise ValueError(f"{name} is 0, but must be non-zero; with a zero beside it the unobserved entry is free.")
-    if not isinstance(position, tuple | list) or tuple(position) not in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        raise ValueError(f"position is {position!r}, but must be one of (0, 0), (0, 1), (1, 0), (1, 1) (0-based).")
-    _checks.positive_integer("size", size)
-    if size < 2:
-        raise ValueError(f"size is {size}, but must be at least 2.")
-    row, column = position
+    z, z_prime, eps = observed.values()
+    row, column = _checks.position("position", position)
+    size = _checks.integer("size", size, 2)
+    _checks.room("size", size, size * size)
     dense = np.eye(size)
     dense[row, column] = math.nan
     dense[row, 1 - column], dense[1 - row, column], dense[1 - row, 1 - column] = z, z_prime, eps

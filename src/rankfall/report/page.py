@@ -1,20 +1,24 @@
 """One page with every stored result on it, in one file that needs nothing else."""
 
 import base64
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray as xr
 
+from .. import _checks
+from ..theory.claim import Claim, Control
 from .reproduce import CLAIMS, DATA, PICTURE, storing
 
 TITLE = "Which solution does gradient descent pick?"
 COLUMNS = ("Statement", "Source", "Expected", "Measured", "Tolerance", "Verdict", "Control")
+FIELDS = {field.name for field in dataclasses.fields(Claim)}
 WORDS = {"inf": "∞", "-inf": "−∞", "nan": "not a number"}
 
 INTRODUCTION = """\
@@ -53,6 +57,15 @@ details { margin: 1rem 0; } summary { cursor: pointer; }
 """
 
 
+class Result(NamedTuple):
+    """What the page shows of a stored result."""
+
+    name: str
+    claims: list[dict[str, Any]]
+    attrs: dict[str, Any]
+    picture: bytes
+
+
 def stored_names(out: str | os.PathLike[str]) -> list[str]:
     """Names of the results stored in a folder.
 
@@ -66,12 +79,18 @@ def stored_names(out: str | os.PathLike[str]) -> list[str]:
     list of str
         Folders that hold a complete result, in alphabetical order.
 
+    Raises
+    ------
+    ValueError
+        If ``out`` is no path.
+
     Examples
     --------
     >>> stored_names("no/such/folder")
     []
     """
-    return sorted(path.parent.name for path in Path(out).glob(f"[!.]*/{DATA}") if not _missing(path.parent))
+    found = _checks.folder("out", out).glob(f"[!.]*/{DATA}")
+    return sorted(path.parent.name for path in found if not _missing(path.parent))
 
 
 def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
@@ -92,7 +111,7 @@ def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
     Raises
     ------
     ValueError
-        If a result is missing or incomplete, or the page cannot be written.
+        If a result is missing, incomplete or not as `reproduce` wrote it, or the page cannot be written.
 
     Examples
     --------
@@ -102,20 +121,15 @@ def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
     >>> page.name
     'report.html'
     """
-    folder = Path(out)
-    for name in names:
-        if missing := _missing(folder / name):
-            raise ValueError(
-                f"{str(folder / name)!r} holds no complete result ({', '.join(missing)} missing); "
-                f"run rankfall reproduce {name} --out {folder}."
-            )
+    folder = _checks.folder("out", out)
+    results = [_read(folder, name) for name in _checks.sequence("names", names, "a list of names of stored results")]
     page, partial = folder / "report.html", folder / f".report.partial-{os.getpid()}"
-    try:
-        with storing(folder):
-            partial.write_text(_page(folder, names), encoding="utf-8")
+    with storing(folder):
+        try:
+            partial.write_text(_page(results), encoding="utf-8")
             partial.replace(page)
-    finally:
-        partial.unlink(missing_ok=True)
+        finally:
+            partial.unlink(missing_ok=True)
     return page
 
 
@@ -123,10 +137,43 @@ def _missing(folder: Path) -> list[str]:
     return [file for file in (DATA, CLAIMS, PICTURE) if not (folder / file).is_file()]
 
 
-def _page(out: Path, names: Sequence[str]) -> str:
-    claims = {name: _claims(out / name) for name in names}
-    verdicts = [_ok(claim) for some in claims.values() for claim in some]
-    sections = "".join(_section(out / name, claims[name]) for name in names)
+def _read(out: Path, name: Any) -> Result:
+    """Read a stored result, and refuse what is not as `reproduce` wrote it."""
+    if not isinstance(name, str):
+        raise ValueError(f"names holds {_checks.shortened(name)}, but must hold names of stored results.")
+    place, again = out / name, f"run rankfall reproduce {name} --out {out}"
+    if missing := _missing(place):
+        raise ValueError(
+            f"out/NAME is {str(place)!r}, but holds no complete result ({', '.join(missing)} missing); {again}."
+        )
+    file = CLAIMS
+    try:
+        claims = json.loads((place / CLAIMS).read_text(encoding="utf-8"))
+        if not isinstance(claims, list) or not all(map(_is_claim, claims)):
+            raise ValueError("no list of claims")
+        file = DATA
+        with xr.open_dataset(place / DATA, engine="h5netcdf") as stored:
+            attrs = dict(stored.attrs)
+        file = PICTURE
+        return Result(name, claims, attrs, (place / PICTURE).read_bytes())
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:80]
+        raise ValueError(
+            f"out/NAME is {str(place)!r}, but its {file} is not as reproduce wrote it ({reason}); delete the folder "
+            f"and {again}."
+        ) from None
+
+
+def _is_claim(entry: Any) -> bool:
+    if not isinstance(entry, dict) or set(entry) != FIELDS:
+        return False
+    control = entry["control"]
+    return control is None or (isinstance(control, dict) and set(control) == set(Control.__annotations__))
+
+
+def _page(results: Sequence[Result]) -> str:
+    verdicts = [_ok(claim) for result in results for claim in result.claims]
+    sections = "".join(map(_section, results))
     bibliography = resources.files("rankfall.report").joinpath("references.bib").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -139,26 +186,21 @@ def _page(out: Path, names: Sequence[str]) -> str:
     )
 
 
-def _claims(folder: Path) -> list[dict[str, Any]]:
-    return json.loads((folder / CLAIMS).read_text(encoding="utf-8"))
-
-
 def _ok(claim: dict[str, Any]) -> bool:
     """Whether a stored claim holds and its control, if it has one, fails; as ``Claim.ok``."""
     return bool(claim["holds"] and (claim["control"] is None or claim["control"]["fails"]))
 
 
-def _section(folder: Path, claims: list[dict[str, Any]]) -> str:
-    with xr.open_dataset(folder / DATA, engine="h5netcdf") as file:
-        attrs = dict(file.attrs)
-    title = str(attrs.get("title", folder.name))
-    picture = base64.b64encode((folder / PICTURE).read_bytes()).decode("ascii")
+def _section(result: Result) -> str:
+    name, claims, attrs = escape(result.name), result.claims, result.attrs
+    title = str(attrs.get("title", result.name))
+    picture = base64.b64encode(result.picture).decode("ascii")
     count = f"{sum(map(_ok, claims))} of {len(claims)} claims about it hold"
     head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
     return (
-        f'<section id="{escape(folder.name)}">\n<h2>{escape(title)}</h2>\n'
+        f'<section id="{name}">\n<h2>{escape(title)}</h2>\n'
         f"<p>{escape(str(attrs.get('question', '')))}</p>\n"
-        f'<figure><img src="data:image/png;base64,{picture}" alt="Plot of the experiment {escape(folder.name)}: '
+        f'<figure><img src="data:image/png;base64,{picture}" alt="Plot of the experiment {name}: '
         f'{escape(title)}; {count}."></figure>\n'
         f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{''.join(map(_row, claims))}</tbody>\n</table>\n"
         f"{_details(attrs)}</section>\n"

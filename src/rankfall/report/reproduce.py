@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -18,6 +18,7 @@ from typing import Any
 import xarray as xr
 from rich.console import Console
 
+from .. import _checks
 from ..theory.claim import Claim
 
 DATA, CLAIMS, PICTURE, VECTORS = "data.nc", "claims.json", "figure.png", "figure.svg"
@@ -57,7 +58,8 @@ def reproduce(
     Raises
     ------
     ValueError
-        If a name is unknown, ``out`` cannot be written, or ``out/NAME`` holds something else than a result.
+        If a name is unknown, ``out`` is no path or cannot be written, or ``out/NAME`` holds something else than a
+        result.
 
     Examples
     --------
@@ -68,9 +70,14 @@ def reproduce(
     True
     """
     names = _known(names)
-    folder = _writable(Path(out))
-    for name in names:
-        _replaceable(folder / name)
+    _checks.flag("full", full)
+    _checks.flag("progress", progress)
+    if console is not None and not isinstance(console, Console):
+        raise ValueError(f"console is {_checks.shortened(console)}, but must be a rich.console.Console or None.")
+    folder = _writable(_checks.folder("out", out))
+    with storing(folder):
+        for name in names:
+            _replaceable(folder / name)
     say = console.print if console else lambda *_: None
     results: list[tuple[str, Claim]] = []
     for name in names:
@@ -190,19 +197,21 @@ def package_version(package: str) -> str:
         return "not installed"
 
 
-def _known(names: Iterable[str]) -> list[str]:
+def _known(names: Sequence[str]) -> list[str]:
     """Names in their order, each once, all of them known."""
     from .. import experiments
 
     known = list(experiments.EXPERIMENTS)
-    names = list(dict.fromkeys([names] if isinstance(names, str) else names))
-    for name in names:
+    listed = [names] if isinstance(names, str) else _checks.sequence("names", names, "a list of names of experiments")
+    for name in listed:
+        if not isinstance(name, str):
+            raise ValueError(f"names holds {_checks.shortened(name)}, but must hold names out of {', '.join(known)}.")
         if name not in known:
             nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
             raise ValueError(
                 f"There is no experiment {name!r}; did you mean {nearest!r}? All names: {', '.join(known)}."
             )
-    return names
+    return list(dict.fromkeys(map(str, listed)))
 
 
 def _writable(out: Path) -> Path:
@@ -220,10 +229,12 @@ def storing(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        place = str(error.filename2 or error.filename or out)
+        # What was to be made there has a name that says nothing to the user.
+        what = repr(place) if place != str(out) and os.path.lexists(place) else "it"
         raise ValueError(
-            f"out is {str(out)!r}, but {str(error.filename2 or error.filename or out)!r} cannot be written ({reason}); "
-            "choose another folder with --out."
+            f"out is {str(out)!r}, but {what} cannot be written ({error.strerror or type(error).__name__}); choose "
+            "another folder with --out."
         ) from None
 
 

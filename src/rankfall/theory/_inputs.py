@@ -53,6 +53,25 @@ def depths(value: RealLike, least: int, remedy: str) -> FloatArray:
     )
 
 
+def single(name: str, value: FloatArray, remedy: str) -> float:
+    """``value``, checked by another rule here, as one number, refused if it is an array."""
+    if value.ndim:
+        raise ValueError(f"{name} has shape {value.shape}, but must be one number; {remedy}.")
+    return float(value)
+
+
+def together(**arrays: FloatArray | np.float64) -> None:
+    """Refuse arrays, by the names of the arguments, whose shapes do not broadcast against each other."""
+    try:
+        np.broadcast_shapes(*(value.shape for value in arrays.values()))
+    except ValueError:
+        (first, array), *others = arrays.items()
+        rest = ", ".join(f"that of {name}, {value.shape}" for name, value in others)
+        raise ValueError(
+            f"{first} has shape {array.shape}, but must broadcast against {rest}; pass numbers, or arrays of one shape."
+        ) from None
+
+
 def whole_number(name: str, value: SupportsIndex, least: int, remedy: str) -> int:
     """``value`` as int, refused unless it is one integer of at least ``least``."""
     return _checks.integer(name, value, least, remedy)
@@ -67,10 +86,10 @@ def radius(loss: RealLike) -> FloatArray:
 def _checked(
     name: str, value: RealLike, accept: Callable[[FloatArray], NDArray[np.bool_]], expected: str, remedy: str
 ) -> FloatArray:
-    array = np.asarray(value)
+    array = _checks.array(name, value, f"{expected}; {remedy}")
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{name} has dtype {array.dtype}, but must hold {expected}; {remedy}.")
-    numbers = array.astype(np.float64)
+    numbers = _checks.real(name, value)
     accepted = np.asarray(accept(numbers))
     if not accepted.all():
         offender = numbers[~accepted].flat[0]

@@ -11,13 +11,25 @@ from typing import Any, SupportsFloat, TypeAlias, TypedDict
 
 import numpy as np
 
+from rankfall._checks import flag, number, shortened
+
 # A number of Python or NumPy, or a word; to_dict turns all of them into what JSON has.
 Value: TypeAlias = SupportsFloat | str
 Verdict: TypeAlias = bool | np.bool_
 
 
 class Control(TypedDict):
-    """Negative control: what was measured where the claim must fail, the value, and whether it failed."""
+    """Negative control of a claim.
+
+    Attributes
+    ----------
+    what : str
+        Where the claim must fail.
+    measured : float or str
+        The value there.
+    fails : bool
+        Whether the claim failed there.
+    """
 
     what: str
     measured: Value
@@ -70,11 +82,16 @@ class Claim:
     control: Control | None = None
 
     def __post_init__(self) -> None:
-        if self.control is not None and set(self.control) != {"what", "measured", "fails"}:
-            raise ValueError(
-                f"control has the keys {sorted(self.control)}, but must have exactly what, measured and fails; "
-                "pass None for a claim without a negative control."
-            )
+        control: Any = self.control
+        if control is None or (isinstance(control, dict) and set(control) == {"what", "measured", "fails"}):
+            return
+        came = (
+            f"has the keys {', '.join(map(str, control))}" if isinstance(control, dict) else f"is {shortened(control)}"
+        )
+        raise ValueError(
+            f"control {came}, but must have exactly what, measured and fails; pass None for a claim without a "
+            "negative control."
+        )
 
     @property
     def ok(self) -> bool:
@@ -132,7 +149,7 @@ def at_least(
     Raises
     ------
     ValueError
-        If ``tolerance`` is negative or not finite.
+        If a value is not a real number, ``tolerance`` is negative or not finite, or ``control`` is no pair.
 
     References
     ----------
@@ -182,7 +199,7 @@ def at_most(
     Raises
     ------
     ValueError
-        If ``tolerance`` is negative or not finite.
+        If a value is not a real number, ``tolerance`` is negative or not finite, or ``control`` is no pair.
 
     References
     ----------
@@ -232,7 +249,7 @@ def close_to(
     Raises
     ------
     ValueError
-        If ``tolerance`` is negative or not finite.
+        If a value is not a real number, ``tolerance`` is negative or not finite, or ``control`` is no pair.
 
     References
     ----------
@@ -262,10 +279,14 @@ def _claim(
     control: tuple[str, SupportsFloat] | None,
 ) -> Claim:
     """Put the measured value, and that of the control, to one comparison."""
-    got = float(measured)
+    got = number("measured", measured)
     negative: Control | None = None
     if control is not None:
-        what, value = control[0], float(control[1])
+        if not isinstance(control, tuple | list) or len(control) != 2:
+            raise ValueError(
+                f"control is {shortened(control)}, but must be a pair; say what was measured, and the value."
+            )
+        what, value = control[0], number("control's value", control[1])
         # A control that could not be measured shows nothing.
         negative = {"what": what, "measured": value, "fails": not (math.isnan(value) or holds(value))}
     return Claim(name, statement, source, expected, got, float(tolerance), holds(got), negative)
@@ -273,7 +294,8 @@ def _claim(
 
 def _expected(expected: SupportsFloat, tolerance: SupportsFloat, absolute: bool) -> tuple[float, float]:
     """Return the expected value as a Python float, and the slack in its units."""
-    wanted, share = float(expected), float(tolerance)
+    flag("absolute", absolute)
+    wanted, share = number("expected", expected), number("tolerance", tolerance)
     if not (math.isfinite(share) and share >= 0):
         raise ValueError(f"tolerance is {share!r}, but must be finite and not negative; pass 0 for none.")
     if absolute:

@@ -8,7 +8,7 @@ positions: ``z, z'`` are then the two observed entries in its row and column, ``
 
 import numpy as np
 
-from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, finite, non_negative, non_zero, radius
+from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, finite, non_negative, non_zero, radius, together
 from rankfall.theory.entropy import binary_entropy
 
 _NON_ZERO_REMEDY = "with a zero there the problem has no forced unobserved entry"
@@ -130,8 +130,9 @@ def perturbed_distance_bound(loss: RealLike, eps: RealLike) -> FloatArray:
     >>> float(perturbed_distance_bound(0.005, -0.1).round(12))
     0.2
     """
-    d = radius(non_negative("loss", loss, LOSS_REMEDY))
-    return np.asarray(np.abs(finite("eps", eps)) + d)
+    d, opposite = radius(non_negative("loss", loss, LOSS_REMEDY)), np.abs(finite("eps", eps))
+    together(loss=d, eps=opposite)
+    return np.asarray(opposite + d)
 
 
 def perturbed_second_share_bound(loss: RealLike, z: RealLike, z_prime: RealLike, eps: RealLike) -> FloatArray:
@@ -251,4 +252,6 @@ def _problem(
     d = radius(non_negative("loss", loss, LOSS_REMEDY))
     row = np.asarray(np.abs(non_zero("z", z, _NON_ZERO_REMEDY)))
     column = np.asarray(np.abs(non_zero("z_prime", z_prime, _NON_ZERO_REMEDY)))
-    return d, row, column, np.asarray(np.abs(finite("eps", eps)))
+    opposite = np.asarray(np.abs(finite("eps", eps)))
+    together(loss=d, z=row, z_prime=column, eps=opposite)
+    return d, row, column, opposite

@@ -6,7 +6,8 @@ loss, the bound is vacuous beyond it.  ``loss`` is half the sum of squared resid
 
 import numpy as np
 
-from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, non_negative, positive, within
+from rankfall._checks import shortened
+from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, non_negative, positive, together, within
 
 
 def theorem1_norm_bound(
@@ -51,9 +52,10 @@ def theorem1_norm_bound(
     unobserved = positive("norm_e11", norm_e11, "pass the norm of the matrix with a 1 at the unobserved position")
     largest = positive("max_norm_eij", max_norm_eij, "pass the largest norm of a matrix with a single 1")
     constant = within("triangle_constant", triangle_constant, 1.0, np.inf, "pass 1 for a norm")
+    together(loss=value, norm_e11=unobserved, max_norm_eij=largest, triangle_constant=constant)
     if (largest < unobserved).any():
         raise ValueError(
-            f"max_norm_eij is {max_norm_eij!r}, but must be at least norm_e11, {norm_e11!r}; "
+            f"max_norm_eij is {shortened(max_norm_eij)}, but must be at least norm_e11, {shortened(norm_e11)}; "
             "take the largest norm over all four positions, the unobserved one included."
         )
     scale = unobserved / (np.sqrt(2.0) * constant)

@@ -7,7 +7,7 @@ size times steps for gradient descent.
 
 import numpy as np
 
-from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, depths, finite, non_negative, within
+from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, depths, finite, non_negative, together, within
 
 _DEPTH_REMEDY = "a single layer leaves the unobserved entry where it starts"
 
@@ -45,6 +45,7 @@ def flow_time(loss: RealLike, depth: RealLike) -> FloatArray:
     """
     value = non_negative("loss", loss, LOSS_REMEDY)
     layers = depths(depth, 2, _DEPTH_REMEDY)
+    together(loss=value, depth=layers)
     with np.errstate(divide="ignore", over="ignore"):
         return np.asarray((2.0 * value) ** -(1.0 + 1.0 / layers) / (2.0 * (layers + 1.0)))
 
@@ -81,6 +82,7 @@ def unobserved_at_time(t: RealLike, depth: RealLike) -> FloatArray:
     """
     time = non_negative("t", t, "pass flow time, step size times steps")
     layers = depths(depth, 2, _DEPTH_REMEDY)
+    together(t=time, depth=layers)
     return np.asarray((2.0 * (layers + 1.0) * time) ** (layers / (2.0 * (layers + 1.0))))
 
 
@@ -117,6 +119,7 @@ def escape_time(scale: RealLike, depth: RealLike) -> FloatArray:
     """
     size = within("scale", scale, np.nextafter(0.0, 1.0), 1.0, "a start that is not small has no escape time")
     layers = depths(depth, 2, _DEPTH_REMEDY)
+    together(scale=size, depth=layers)
     # The second form has a pole at depth 2, so it is evaluated at depth 3 there and thrown away.
     beyond = np.where(layers > 2, layers, 3.0)
     return np.where(layers > 2, size ** -(1.0 - 2.0 / beyond) / (beyond - 2.0), -0.5 * np.log(size))
@@ -155,6 +158,7 @@ def step_size_ceiling(unobserved: RealLike, depth: RealLike) -> FloatArray:
     """
     size = np.abs(finite("unobserved", unobserved))
     layers = depths(depth, 1, "count the layers of the factorization")
+    together(unobserved=size, depth=layers)
     with np.errstate(divide="ignore"):
         return np.asarray(2.0 / size ** (2.0 - 2.0 / layers))
 
@@ -191,6 +195,7 @@ def depth_law_determinant(x: RealLike, depth: RealLike) -> FloatArray:
     """
     size = np.abs(finite("x", x))
     layers = depths(depth, 3, "at depth 2 the determinant is exponentially small instead")
+    together(x=size, depth=layers)
     exponent = layers / (layers - 2.0)
     with np.errstate(divide="ignore"):
         return np.asarray(((layers + 2.0) / (layers - 2.0)) ** exponent * size ** (-4.0 / (layers - 2.0)))

@@ -9,21 +9,22 @@ from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 
-from rankfall.theory._inputs import FloatArray, RealLike, positive, whole_number
+from rankfall import _checks
+from rankfall.theory._inputs import FloatArray, RealLike, positive, together, whole_number
 
 
 class IdentityDescent(NamedTuple):
-    """Iterates of ``identity_descent``; every array has shape ``(steps + 1, ...)``, the start included.
+    """Iterates of ``identity_descent``, the start included.
 
     Attributes
     ----------
-    x : ndarray
+    x : ndarray, shape (steps + 1, ...)
         Unobserved entry ``w11``.
-    y : ndarray
+    y : ndarray, shape (steps + 1, ...)
         Entries ``w12 = w21``, observed as 1.
-    q : ndarray
+    q : ndarray, shape (steps + 1, ...)
         Entry ``w22``, observed as 0.
-    log_det : ndarray
+    log_det : ndarray, shape (steps + 1, ...)
         Logarithm of the determinant, which itself underflows long before the loss is small.
     """
 
@@ -43,10 +44,10 @@ def identity_descent(alpha: RealLike, step_size: RealLike, steps: SupportsIndex)
 
     Parameters
     ----------
-    alpha : array_like
+    alpha : array_like, shape (...)
         Multiple of the identity that the end-to-end matrix starts from.
-    step_size : array_like, broadcast against ``alpha``
-        Step size.
+    step_size : array_like, shape (...)
+        Step size, broadcast against ``alpha``.
     steps : int
         Number of steps, 0 or more.
 
@@ -58,7 +59,8 @@ def identity_descent(alpha: RealLike, step_size: RealLike, steps: SupportsIndex)
     Raises
     ------
     ValueError
-        If ``alpha`` or ``step_size`` is not positive and finite, or ``steps`` is not an integer of at least 0.
+        If ``alpha`` or ``step_size`` is not positive and finite, or ``steps`` is not an integer of at least 0 whose
+        path a memory holds.
 
     References
     ----------
@@ -75,7 +77,9 @@ def identity_descent(alpha: RealLike, step_size: RealLike, steps: SupportsIndex)
     scales = positive("alpha", alpha, "pass the multiple of the identity the run starts from")
     rates = positive("step_size", step_size, "pass a small positive number such as 0.01")
     count = whole_number("steps", steps, 0, "pass how often descent updates the layers")
+    together(alpha=scales, step_size=rates)
     scales, rates = np.broadcast_arrays(scales, rates)
+    _checks.room("steps", steps, 4 * (count + 1) * scales.size)
     path = np.empty((3, count + 1, *scales.shape))
     path[:, 0] = scales, np.zeros_like(scales), scales
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -8,7 +8,7 @@ from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 
-from rankfall.theory._inputs import FloatArray, RealLike, finite, non_negative, positive, whole_number
+from rankfall.theory._inputs import FloatArray, RealLike, finite, non_negative, positive, single, whole_number
 
 
 class _Spectrum(NamedTuple):
@@ -127,7 +127,8 @@ def descent_iterate(
     >>> descent_iterate([[2.0]], [2.0], step_size=0.125, steps=2)
     array([0.75])
     """
-    eta = positive("step_size", step_size, "pass one number below 2 / sigma_max(X)^2 to converge")
+    remedy = "pass one number below 2 / sigma_max(X)^2 to converge"
+    eta = single("step_size", positive("step_size", step_size, remedy), remedy)
     count = whole_number("steps", steps, 0, "pass how often descent updates w")
     spectrum = _decompose(X, y, start)
     rate = eta * spectrum.values**2
@@ -174,7 +175,8 @@ def flow_iterate(X: RealLike, y: RealLike, time: float | int, start: RealLike | 
     >>> flow_iterate([[1.0]], [1.0], time=float("inf"))
     array([1.])
     """
-    elapsed = non_negative("time", time, "pass flow time, step size times steps")
+    remedy = "pass flow time, step size times steps"
+    elapsed = single("time", non_negative("time", time, remedy), remedy)
     spectrum = _decompose(X, y, start)
     # expm1 keeps the digits of the slow directions, whose exponent is close to 0.
     return _move(spectrum, -np.expm1(-(spectrum.values**2) * elapsed) / spectrum.values)
@@ -212,7 +214,8 @@ def ridge_solution(X: RealLike, y: RealLike, weight_decay: float | int) -> Float
     >>> ridge_solution([[1.0]], [1.0], weight_decay=1.0)
     array([0.5])
     """
-    decay = non_negative("weight_decay", weight_decay, "pass the factor of |w|^2 / 2 in the loss")
+    remedy = "pass the factor of |w|^2 / 2 in the loss"
+    decay = single("weight_decay", non_negative("weight_decay", weight_decay, remedy), remedy)
     spectrum = _decompose(X, y, None)
     # Through singular values, because the normal equations square the condition number; and s / (s^2 + decay) as
     # 1 / (s + decay / s), which is exactly 1 / s without decay and does not underflow for tiny inputs.
@@ -222,8 +225,8 @@ def ridge_solution(X: RealLike, y: RealLike, weight_decay: float | int) -> Float
 
 def _decompose(X: RealLike, y: RealLike, start: RealLike | None) -> _Spectrum:
     inputs, targets = finite("X", X), finite("y", y)
-    if inputs.ndim != 2:
-        raise ValueError(f"X has shape {inputs.shape}, but must have two axes; stack one row per equation.")
+    if inputs.ndim != 2 or not inputs.size:
+        raise ValueError(f"X has shape {inputs.shape}, but must have rows and columns; stack one row per equation.")
     if targets.shape != inputs.shape[:1]:
         raise ValueError(f"y has shape {targets.shape}, but must have shape {inputs.shape[:1]}; pass one per row.")
     origin = np.zeros(inputs.shape[1]) if start is None else finite("start", start)

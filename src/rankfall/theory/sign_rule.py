@@ -4,7 +4,8 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from rankfall.theory._inputs import FloatArray, RealLike, finite, non_zero
+from rankfall import _checks
+from rankfall.theory._inputs import FloatArray, RealLike, finite, non_zero, single, together
 
 
 def required_det_sign(position: tuple[SupportsIndex, SupportsIndex], p: float | int, q: float | int) -> int:
@@ -38,11 +39,10 @@ def required_det_sign(position: tuple[SupportsIndex, SupportsIndex], p: float | 
     >>> required_det_sign((0, 0), 1.0, 1.0), required_det_sign((0, 1), 1.0, 1.0)
     (1, -1)
     """
-    if tuple(position) not in {(0, 0), (0, 1), (1, 0), (1, 1)}:
-        raise ValueError(f"position is {position!r}, but must be one of the four of a 2x2 matrix; count from 0.")
+    row, column = _checks.position("position", position)
     remedy = "with a zero there the problem has no forced unobserved entry"
-    signs = np.sign(non_zero("p", p, remedy)) * np.sign(non_zero("q", q, remedy))
-    row, column = position
+    first, second = single("p", non_zero("p", p, remedy), remedy), single("q", non_zero("q", q, remedy), remedy)
+    signs = np.sign(first) * np.sign(second)
     return int(signs) if row == column else -int(signs)
 
 
@@ -82,5 +82,6 @@ def perturbed_limit(z: RealLike, z_prime: RealLike, eps: RealLike) -> FloatArray
     row, column = non_zero("z", z, remedy), non_zero("z_prime", z_prime, remedy)
     # Adding 0 turns a negative zero into a positive one, whose reciprocal would otherwise flip the sign.
     opposite = finite("eps", eps) + 0.0
+    together(z=row, z_prime=column, eps=opposite)
     with np.errstate(divide="ignore"):
         return np.asarray(row * column / opposite)

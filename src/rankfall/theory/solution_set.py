@@ -7,7 +7,7 @@ while the rank is approached from above only as ``|x|`` grows without bound.
 
 import numpy as np
 
-from rankfall.theory._inputs import FloatArray, RealLike, finite, non_negative, positive, within
+from rankfall.theory._inputs import FloatArray, RealLike, finite, non_negative, positive, together, within
 
 SUBOPTIMALITY_CROSSOVER = 3.772967229496547
 """The ``|x|`` below which the effective rank is the larger part of rank suboptimality, above which the distance is."""
@@ -118,6 +118,7 @@ def solution_schatten_norm(x: RealLike, p: RealLike) -> FloatArray:
     order = non_negative("p", p, "use p=inf for the spectral norm and a small positive p to approach the rank")
     if (order == 0).any():
         raise ValueError("p holds 0, but must hold positive numbers; use a small positive p to approach the rank.")
+    together(x=half, p=order)
     # sigma_1 (1 + exp(-2 p u))^(1/p): both factors are at least 1, so nothing overflows before the result does,
     # whereas cosh(p u)^(1/p) would for large p u and (sum sigma^p)^(1/p) would for tiny p.
     with np.errstate(over="ignore"):
@@ -260,6 +261,7 @@ def minimiser_radius(
     e11 = positive("norm_e11", norm_e11, "pass the norm of [[1, 0], [0, 0]]")
     constant = within("triangle_constant", triangle_constant, 1.0, np.inf, "pass 1 for a norm")
     slack = non_negative("excess", excess, "pass how far above the infimum the norm may be")
+    together(norm_w0=w0, norm_e11=e11, triangle_constant=constant, excess=slack)
     return np.asarray(constant * (2.0 * w0 + slack) / e11)
 
 

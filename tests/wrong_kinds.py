@@ -1,0 +1,77 @@
+"""Right calls in which one argument at a time is of a kind that no argument is; run as a script, as `bad_input.py`."""
+
+import inspect
+import json
+
+import jax
+import numpy as np
+
+import rankfall as rf
+from bad_input import EYE, FULL, HUGE, KEY, LANES, PROBLEM, RAGGED, raised
+
+KINDS = [object(), {1: 2}, RAGGED, np.array([1j]), (x for x in "ab"), np.array([[None, object()]]), HUGE, b"ab",
+         np.datetime64("2020"), jax.random.split(KEY, (2, 2)), np.zeros(2, dtype=[("a", float)])]  # fmt: skip
+# Texts of a claim, which may be anything that can be printed.
+TEXTS = {"name", "statement", "source"}
+
+MEASURES, COMPLETION, START, SPECTRUM = rf.measures, rf.MatrixCompletion, rf.MatrixFactorization, rf.measures.spectrum
+FORM = {"loss": "mse", "dtype": "float64"}
+INFIMA = {"infimal_rank": 1, "infimal_erank": 1.0}
+DRAWN = {"shape": (4, 4), "rank": 1, "key": KEY, "noise": 0.1, "frobenius": 1.0} | FORM
+START_OPTIONS = {"shape": (2, 2), "depth": 2}
+THEORY = dict.fromkeys(["t", "scale", "unobserved", "x", "p", "q", "z", "z_prime", "eps", "norm_w0", "norm_e11",
+                        "triangle_constant", "excess", "max_norm_eij", "alpha", "step_size", "time", "weight_decay",
+                        "measured", "expected", "tolerance"], 1.0)  # fmt: skip
+THEORY |= {"loss": 0.25, "depth": 3, "steps": 3, "X": [[1.0, 2.0]], "y": [1.0], "start": [0.0, 0.0], "position": (0, 0)}
+THEORY |= {"control": ("there", 0.0), "absolute": False} | dict.fromkeys(TEXTS, "words")
+
+CALLS = [
+    (COMPLETION.from_dense, {"array": PROBLEM, "truth": EYE, "required_det_sign": 1} | INFIMA),
+    (COMPLETION.from_mask, {"array": EYE, "mask": EYE == 1} | FORM),
+    (COMPLETION.from_coo, {"indices": [[0, 1]], "values": [1.0], "shape": (2, 2)} | FORM),
+    (rf.two_by_two, {"z": 1.0, "z_prime": 1.0, "eps": 0.0, "position": (0, 0), "size": 2} | FORM),
+    (rf.low_rank_completion, DRAWN | {"observed": 3}),
+    (rf.low_rank_sensing, DRAWN | {"measurements": 3}),
+    (rf.MatrixSensing, {"measurements": np.ones((1, 2, 2)), "values": [1.0], "truth": EYE} | INFIMA | FORM),
+    (rf.LinearRegression, {"inputs": [[1.0]], "targets": [1.0], "truth": [[1.0]]} | FORM),
+    (START, {"factors": [EYE]}),
+    (START.init, START_OPTIONS | {"key": KEY, "kind": "gaussian", "scale": 1.0, "widths": [2], "det_sign": 1}),
+    (START.init, START_OPTIONS | {"kind": "identity", "alpha": 1.0, "dtype": "float32"}),
+    (START.stack, {"starts": [FULL]}),
+    (LANES.lane, {"index": 0}),
+    (LANES.entries, {"indices": [[0, 1]]}),
+    (rf.two_by_two().loss, {"matrix": EYE}),
+    (rf.two_by_two().half_sse, {"loss": 1.0}),
+    *((getattr(MEASURES, name), {"matrix": EYE}) for name in ("singular_values", "nuclear_norm", "max_row_sum")),
+    (MEASURES.schatten_norm, {"matrix": EYE, "p": 1.0}),
+    (MEASURES.ky_fan_norm, {"matrix": EYE, "k": 1}),
+    (MEASURES.norm, {"matrix": EYE, "kind": "nuclear"}),
+    (MEASURES.numerical_rank, {"matrix": EYE, "rtol": 0.1}),
+    (MEASURES.distance_to_rank, {"matrix": EYE, "rank": 1}),
+    (MEASURES.rank_suboptimality, {"matrix": EYE} | INFIMA),
+    (MEASURES.entries, {"matrix": EYE, "indices": [[0, 1]]}),
+    (MEASURES.mean_square_error, {"matrix": EYE, "truth": EYE, "where": EYE == 1}),
+    (MEASURES.det_sign, {"factors": [EYE]}),
+    (MEASURES.unbalancedness, {"factors": [EYE]}),
+    (SPECTRUM.schatten_norm, {"singular_values": [2.0, 1.0], "p": 0.5}),
+    (SPECTRUM.numerical_rank, {"singular_values": [2.0, 1.0], "rtol": 0.5}),
+    (SPECTRUM.rank_suboptimality, {"singular_values": [2.0, 1.0]} | INFIMA),
+    *(
+        (function, {name: THEORY[name] for name in inspect.signature(function).parameters})
+        for function in vars(rf.theory).values()
+        if inspect.isfunction(function)
+    ),
+]
+
+
+def exchanged():
+    """Every call with one argument exchanged, by the name of that argument."""
+    for function, arguments in CALLS:
+        function(**arguments)
+        for name in arguments.keys() - TEXTS:
+            for kind in KINDS:
+                yield name, lambda f=function, a=arguments | {name: kind}: f(**a)
+
+
+if __name__ == "__main__":
+    print(json.dumps([(name, i, *raised(call)) for i, (name, call) in enumerate(exchanged())]))
