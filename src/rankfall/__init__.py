@@ -2,8 +2,8 @@
 
 from . import measures, problems, theory
 from ._version import __version__
-from .dynamics import GradientDescent, Record, Run, Stop, group_rmsprop, train
-from .factorizations import MatrixFactorization
+from .dynamics import GradientDescent, GradientFlow, Record, Run, SpectralFlow, Stop, group_rmsprop, train
+from .factorizations import MatrixFactorization, SpectralFactorization
 from .problems import (
     LinearRegression,
     MatrixCompletion,
@@ -15,12 +15,15 @@ from .problems import (
 
 __all__ = [
     "GradientDescent",
+    "GradientFlow",
     "LinearRegression",
     "MatrixCompletion",
     "MatrixFactorization",
     "MatrixSensing",
     "Record",
     "Run",
+    "SpectralFactorization",
+    "SpectralFlow",
     "Stop",
     "__version__",
     "group_rmsprop",

@@ -54,6 +54,7 @@ class Batch:
     def _form(self, dynamics: GradientDescent) -> loop.Form:
         plain = not isinstance(dynamics.rule, optax.GradientTransformation)
         return loop.Form(
+            advance=loop.descend,
             rule=dynamics.rule if plain else OptaxRule(dynamics.rule),
             probes=probes(self.record, self.problem, MatrixFactorization([w[0] for w in self.factors])),
             # The lane axis is last for entries, which are the loop's numbers, and first for matrix products.
@@ -109,18 +110,12 @@ class Batch:
             np.nan_to_num(sizes).astype(self.problem.dtype),
             np.zeros(count + spare, np.int64),
             np.zeros(count + spare, np.int32),
+            np.zeros(count + spare, np.int32),
             reason,
         )
 
     def _schedule(self) -> loop.Schedule:
-        dtype = np.dtype(self.problem.dtype)
-        return loop.Schedule(
-            every=np.int64(self.record.every or loop.FAR // 2),
-            steps=np.append(self.record.steps(self.stop.steps), loop.FAR),
-            levels=np.append(self.record.levels(), -1.0).astype(dtype),
-            last_step=np.int64(self.stop.steps),
-            last_loss=dtype.type(-1.0 if self.stop.loss is None else self.stop.loss),
-        )
+        return schedule_of(self.stop, self.record, self.problem.dtype)
 
     def _chunk(self, lanes: loop.Lanes, schedule: loop.Schedule, first: bool, rounds: int, steps: int) -> loop.Lanes:
         """Run a chunk and keep its records."""
@@ -136,7 +131,9 @@ class Batch:
         kept = {name: np.asarray(value)[: int(count)] for name, value in buffer.items()}
         where = np.nonzero(kept.pop("recorded"))
         values = by_hand(self.record, {name: value[where] for name, value in kept.items()})
-        self.pieces.append(values | {"lane": self.group[self.lane_ids[where[1]]]})
+        ids = self.lane_ids[where[1]]
+        values["time"] = values["step"] * self.step_sizes[ids]
+        self.pieces.append(values | {"lane": self.group[ids]})
         return lanes
 
     def _round_steps(self, done: int, limit: int) -> int:
@@ -180,6 +177,20 @@ class Batch:
         final = lanes.model.factors if not self.entrywise else jax.tree.map(np.asarray, lanes.model).factors
         for whole, part in zip(self.factors, final, strict=True):
             whole[ids] = np.asarray(part)[which]
+
+
+def schedule_of(stop: Stop, record: Record, dtype: str) -> loop.Schedule:
+    """Return when lanes have events, for the compiled loop; ``stop`` says how many steps there are at most."""
+    kind, last_step = np.dtype(dtype), stop.steps or loop.FAR
+    return loop.Schedule(
+        every=np.int64(record.every or loop.FAR // 2),
+        steps=np.append(record.steps(last_step), loop.FAR),
+        levels=np.append(record.levels(), -1.0).astype(kind),
+        times=np.append(record.times(), np.inf),
+        last_step=np.int64(last_step),
+        last_loss=kind.type(-1.0 if stop.loss is None else stop.loss),
+        last_time=np.float64(np.inf if stop.flow_time is None else stop.flow_time),
+    )
 
 
 def _take(value: Any, which: np.ndarray, axis: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Gradient descent: a fixed step, or any optax transformation; and group RMSprop as one."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -9,9 +10,13 @@ import optax
 
 from .. import _checks
 from ..factorizations import MatrixFactorization
+from ..factorizations.matrix import check_factorization
+from .base import AbstractDynamics
+from .recording import Record
+from .stopping import Stop
 
 
-class GradientDescent:
+class GradientDescent(AbstractDynamics):
     """Full-batch gradient descent on the factors.
 
     Parameters
@@ -34,6 +39,9 @@ class GradientDescent:
     >>> rf.GradientDescent(3e-3), rf.GradientDescent(optax.adam(1e-3))
     (GradientDescent(0.003), GradientDescent(optax))
     """
+
+    default_steps = 10_000_000
+    lanes_a_thread = 32
 
     def __init__(self, rule: Any) -> None:
         self.step_size: np.ndarray | None = None
@@ -58,6 +66,30 @@ class GradientDescent:
         if self.step_size is None:
             return "GradientDescent(optax)"
         return f"GradientDescent({self.step_size.tolist()!r})"
+
+    @property
+    def default_record(self) -> Record:
+        """Two hundred log-spaced steps."""
+        return Record(log_steps=200)
+
+    def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+        """Check that the start fits, and return it as lanes."""
+        check_factorization(start, problem.shape)
+        laned = start.as_lanes()
+        self.step_sizes(laned.lanes)
+        return laned
+
+    def batch(self, problem: Any, start: MatrixFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
+        """Return the lanes of a group, ready to run."""
+        from .batch import Batch
+
+        timed = stop.flow_time is not None or record.times().size
+        if self.step_size is None and timed:
+            raise ValueError(
+                "stop or record names a flow time, but an optax rule has none; give steps, or take a fixed step size."
+            )
+        stop = dataclasses.replace(stop, steps=stop.steps or self.default_steps)
+        return Batch(problem, start, self, self.step_sizes(start.lanes), stop, record, group)
 
     def step_sizes(self, lanes: int) -> np.ndarray:
         """Step size of each lane; NaN where the rule is not a fixed step.
@@ -99,6 +131,9 @@ class _FixedStep(NamedTuple):
     def init(self, model: Any) -> tuple[()]:
         return ()
 
+    def observe(self, problem: Any, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
+        return model, {}
+
     def step(self, gradient: Any, state: Any, model: Any, step_size: Any) -> tuple[Any, Any]:
         return jax.tree.map(lambda w, g: w - step_size * g, model, gradient), state
 
@@ -115,6 +150,10 @@ class OptaxRule(NamedTuple):
     def init(self, model: Any) -> Any:
         """Start the state of one lane."""
         return self.transformation.init(MatrixFactorization(model.factors))
+
+    def observe(self, problem: Any, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
+        """Return what is measured: the model as it is, and nothing of the rule's own."""
+        return model, {}
 
     def step(self, gradient: Any, state: Any, model: Any, step_size: Any) -> tuple[Any, Any]:
         """Take one step; the step size is the transformation's own affair."""

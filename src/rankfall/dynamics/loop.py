@@ -1,4 +1,4 @@
-"""The one compiled loop: many steps of many lanes, with records taken inside.
+"""The one compiled loop: many steps of many lanes, with records taken inside, for descent and flows alike.
 
 A *round* runs every lane to its next event: a step to record, a loss level, the end. A lane that is there is held, its
 numbers unchanged to the last bit, until the round is over and its record taken. A *chunk* is a number of rounds; Python
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .stopping import DIVERGED, LOSS, RUNNING, STEPS
+from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STEPS
 
 # Rounds a chunk can record, fewer where a record is large; how many it does run is chosen while training.
 _ROUNDS, _FEWEST_ROUNDS, _RECORDED_LANES = 256, 32, 2**15
@@ -27,13 +27,17 @@ def most_rounds(lanes: int) -> int:
 
 
 class Lanes(NamedTuple):
-    """State of all lanes: the model and optimiser state with the lane axis where the loop wants it."""
+    """State of all lanes: the model and optimiser state with the lane axis where the loop wants it.
+
+    ``ended`` is a reason to stop that a round has found, beyond those of steps and losses.
+    """
 
     model: Any
     rule_state: Any
     step_size: Any
     step: Any
     level: Any
+    ended: Any
     reason: Any
 
 
@@ -43,17 +47,20 @@ class Schedule(NamedTuple):
     every: Any
     steps: Any
     levels: Any
+    times: Any
     last_step: Any
     last_loss: Any
+    last_time: Any
 
 
 class Form(NamedTuple):
     """What is compiled: hashable, and equal for runs that share their code.
 
-    ``axis`` is where the lanes are in the model's arrays; ``one_function`` asks for all steps of a round to be
-    compiled into a single native function (see `_in_one_function`).
+    ``advance`` runs a round: descent or flow. ``axis`` is where the lanes are in the model's arrays; ``one_function``
+    asks for all steps of a round to be compiled into a single native function (see `_in_one_function`).
     """
 
+    advance: Any
     rule: Any
     probes: Any
     axis: int
@@ -79,7 +86,7 @@ def chunk(
     def one_round(carry: Any) -> Any:
         i, lanes, buffer = carry
         at_once = record_now & (i == 0)
-        lanes, arrived, held = _round(problem, lanes, schedule, jnp.where(at_once, 0, round_steps), form)
+        lanes, arrived, held = form.advance(problem, lanes, schedule, jnp.where(at_once, 0, round_steps), form)
         arrived = jnp.where(at_once, lanes.reason == RUNNING, arrived)
 
         def take(lanes: Lanes) -> Any:
@@ -105,17 +112,35 @@ def chunk(
     return lanes, count, buffer
 
 
-def _round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, form: Form) -> Any:
+def descend(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, form: Form) -> Any:
     """Run lanes to their next event or for ``round_steps`` steps; return them, who has arrived, and who by its loss."""
     running = lanes.reason == RUNNING
-    end = jnp.where(running, _next_step(lanes.step, schedule), lanes.step)
+    last = _steps_until(schedule.last_time, lanes.step_size)
+    timed = jax.vmap(_next_timed, in_axes=(None, 0, 0))(schedule.times, lanes.step_size, lanes.step)
+    end = jnp.minimum(jnp.minimum(next_step(lanes.step, schedule), last), timed)
+    end = jnp.where(running, end, lanes.step)
     count = jnp.minimum(round_steps, (end - lanes.step).max())
-    limits = (lanes.step_size, _threshold(lanes, schedule), end)
+    limits = (lanes.step_size, threshold_of(lanes, schedule), end)
     state = (lanes.model, lanes.rule_state, lanes.step)
     steps = _in_one_function(_steps) if form.one_function else _steps
     model, rule_state, step = steps(problem, state, limits, count, form.rule, form.axis)
     held = running & (step < end) & (step < lanes.step + count)
-    return lanes._replace(model=model, rule_state=rule_state, step=step), running & (held | (step >= end)), held
+    ended = jnp.where(step >= last, FLOW_TIME, RUNNING).astype(lanes.ended.dtype)
+    lanes = lanes._replace(model=model, rule_state=rule_state, step=step, ended=ended)
+    return lanes, running & (held | (step >= end)), held
+
+
+def _steps_until(time: Any, step_size: Any) -> Any:
+    """Return the first step at or after a flow time (``FAR`` where the time is infinite or has no step size)."""
+    # A time that is a whole number of steps up to rounding is met by that step and not by the next.
+    steps = jnp.ceil(time / jnp.where(step_size > 0, step_size, 1) * (1 - 1e-12))
+    reached = (step_size > 0) & (steps < FAR)
+    return jnp.where(reached, jnp.where(reached, steps, 0).astype(jnp.int64), FAR)
+
+
+def _next_timed(times: Any, step_size: Any, step: Any) -> Any:
+    at = _steps_until(times, step_size)
+    return jnp.where(at > step, at, FAR).min()
 
 
 @partial(jax.jit, static_argnums=(4, 5))
@@ -169,17 +194,19 @@ def takes_hint() -> bool:
 
 
 def _record(problem: Any, lanes: Lanes, schedule: Schedule, held: Any, form: Form) -> Any:
-    def of_lane(model: Any) -> Any:
-        end_to_end = model.full()
-        values = {name: probe(problem, model, end_to_end) for name, probe in form.probes}
-        return {"loss": problem.loss(end_to_end), **values}
+    def of_lane(model: Any, rule_state: Any) -> Any:
+        seen, own = form.rule.observe(problem, model, rule_state)
+        end_to_end = seen.full()
+        values = {name: probe(problem, seen, end_to_end) for name, probe in form.probes}
+        return {"loss": problem.loss(end_to_end), **values, **own}
 
-    values = jax.vmap(of_lane, in_axes=form.axis)(lanes.model)
-    loss, threshold = values["loss"], _threshold(lanes, schedule)
+    values = jax.vmap(of_lane, in_axes=form.axis)(lanes.model, lanes.rule_state)
+    loss, threshold = values["loss"], threshold_of(lanes, schedule)
     at_level = held & (loss <= threshold * _SAME_LOSS)
     counted = jnp.where(at_level, jnp.minimum(loss, threshold), loss)
     reason = jnp.where(lanes.step >= schedule.last_step, STEPS, RUNNING)
     reason = jnp.where(counted <= schedule.last_loss, LOSS, reason)
+    reason = jnp.where((lanes.ended != RUNNING) & (reason != LOSS), lanes.ended, reason)
     reason = jnp.where(jnp.isfinite(loss) & (at_level | ~held), reason, DIVERGED).astype(lanes.reason.dtype)
     passed = (schedule.levels[None, :] >= counted[:, None]).sum(axis=1).astype(lanes.level.dtype)
     after = lanes._replace(
@@ -188,13 +215,13 @@ def _record(problem: Any, lanes: Lanes, schedule: Schedule, held: Any, form: For
     return after, {**values, "step": lanes.step}
 
 
-def _threshold(lanes: Lanes, schedule: Schedule) -> Any:
+def threshold_of(lanes: Lanes, schedule: Schedule) -> Any:
     """Loss at which each lane has its next event."""
     # Levels are sorted downwards and padded with -1, which no loss reaches.
     return jnp.maximum(schedule.levels[jnp.minimum(lanes.level, schedule.levels.size - 1)], schedule.last_loss)
 
 
-def _next_step(step: Any, schedule: Schedule) -> Any:
+def next_step(step: Any, schedule: Schedule) -> Any:
     by_interval = (step // schedule.every + 1) * schedule.every
     listed = schedule.steps[jnp.searchsorted(schedule.steps, step, side="right")]
     return jnp.minimum(jnp.minimum(by_interval, listed), schedule.last_step)

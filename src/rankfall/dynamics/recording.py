@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks, measures
+from ..factorizations import MatrixFactorization
 
 # Entries that nobody observed are recorded one by one up to this many; a picture shows no more.
 _UNOBSERVED = 16
@@ -42,7 +43,10 @@ class Record:
     log_steps : int, optional
         This many steps, spaced logarithmically from 1 to the step limit.
     at_losses : sequence of float, optional
-        The first step at or below each of these losses, lane by lane.
+        Where each of these losses is reached, lane by lane: flows stop there, gradient descent gives its first step
+        at or below.
+    at_times : sequence of float, optional
+        These flow times: flows stop there, gradient descent with a fixed step gives its first step at or after.
     measures : sequence of str or callable
         Added measures: ``"end_to_end"``, names of `rankfall.measures` functions of a single matrix (``"stable_rank"``),
         or your own functions of the end-to-end matrix, stored under their names. Functions of JAX arrays run inside
@@ -65,6 +69,7 @@ class Record:
     every: int | None = None
     log_steps: int | None = None
     at_losses: Sequence[float] | np.ndarray = ()
+    at_times: Sequence[float] | np.ndarray = ()
     measures: Sequence[str | Callable[[Any], Any]] = ()
     schatten_p: Sequence[float] = (0.5, 1.0, 2.0, float("inf"))
 
@@ -72,8 +77,10 @@ class Record:
         for name in ("every", "log_steps"):
             if getattr(self, name) is not None:
                 _checks.positive_integer(name, getattr(self, name))
-        if np.size(self.at_losses):
-            _checks.positive("at_losses", _checks.real("at_losses", self.at_losses))
+        for name in ("at_losses", "at_times"):
+            listed = _checks.real(name, getattr(self, name))
+            if listed.size:
+                _checks.positive(name, listed)
         for p in np.atleast_1d(_checks.real("schatten_p", self.schatten_p)):
             if not p > 0:
                 raise ValueError(f"schatten_p holds {p:g}, but must hold positive numbers (np.inf: spectral norm).")
@@ -90,6 +97,10 @@ class Record:
         """Loss levels, highest first."""
         return np.sort(np.atleast_1d(np.asarray(self.at_losses, dtype=np.float64)))[::-1].copy()
 
+    def times(self) -> np.ndarray:
+        """Flow times, lowest first."""
+        return np.sort(np.atleast_1d(np.asarray(self.at_times, dtype=np.float64)))
+
     def steps(self, limit: int) -> np.ndarray:
         """Log-spaced steps up to the limit."""
         if self.log_steps is None:
@@ -103,9 +114,13 @@ def probes(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Probe],
     unobserved = problem.unobserved_indices
     if unobserved is not None and 0 < len(unobserved) <= _UNOBSERVED:
         chosen["unobserved"] = _unobserved
+    factors = isinstance(model, MatrixFactorization)
     if model.shape[0] == model.shape[1]:
-        chosen |= {"det_sign": _det_sign, "log_abs_det": _log_abs_det}
-    chosen["unbalancedness"] = _unbalancedness
+        chosen |= {"det_sign": _det_sign, "log_abs_det": _log_abs_det} if factors else _SPECTRAL_DET
+    if factors:
+        chosen["unbalancedness"] = _unbalancedness
+    else:
+        chosen |= {"singular_values": _all_singular_values, "log_singular_values": _log_singular_values}
     if problem.truth is not None:
         chosen["test_error"] = _test_error
     for measure in record.measures:
@@ -180,6 +195,15 @@ def _singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
     return jnp.stack([s[0], jnp.minimum(jnp.exp(log_abs_det) / top, s[0])])
 
 
+def _all_singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return jnp.exp(_log_singular_values(problem, model, end_to_end))
+
+
+def _log_singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
+    k = model.log_singular_values
+    return jnp.concatenate([k, jnp.full((min(model.shape) - model.rank,), -jnp.inf, k.dtype)])
+
+
 def _unobserved(problem: Any, model: Any, end_to_end: Any) -> Any:
     # Not measures.entries: inside the compiled loop the indices are traced and cannot be checked.
     where = problem.unobserved_indices
@@ -192,6 +216,12 @@ def _det_sign(problem: Any, model: Any, end_to_end: Any) -> Any:
 
 def _log_abs_det(problem: Any, model: Any, end_to_end: Any) -> Any:
     return measures.log_abs_det(model.factors)
+
+
+_SPECTRAL_DET: dict[str, Probe] = {
+    "det_sign": lambda problem, model, end_to_end: model.det_sign,
+    "log_abs_det": lambda problem, model, end_to_end: model.log_abs_det,
+}
 
 
 def _unbalancedness(problem: Any, model: Any, end_to_end: Any) -> Any:

@@ -12,6 +12,7 @@ from ..factorizations import MatrixFactorization
 # Dimensions of the recorded measures beyond (lane, record).
 _DIMS = {
     "singular_values": ("singular_value",),
+    "log_singular_values": ("singular_value",),
     "unobserved": ("entry",),
     "end_to_end": ("row", "col"),
 }
@@ -24,10 +25,10 @@ class Run:
     Attributes
     ----------
     problem : AbstractProblem
-    dynamics : GradientDescent
-    final : MatrixFactorization
-        Factors at the end, with a lane axis if the start had one. For a diverged lane, the factors at the first step
-        whose loss is not finite.
+    dynamics : AbstractDynamics
+    final : MatrixFactorization or SpectralFactorization
+        Where it ended, with a lane axis if the start had one: factors, or of a flow in singular values these. For a
+        diverged lane of descent, the factors at the first step whose loss is not finite.
     trajectory : xarray.Dataset
         The recorded measures, dims ``lane`` and ``record``. Lanes end at different records: beyond the end floats are
         NaN and ``step`` is -1. Provenance is in ``attrs``.
@@ -45,16 +46,18 @@ class Run:
     def stop_reason(self) -> Any:
         """Why it stopped: a string for a single start, an array over lanes otherwise.
 
-        ``"loss"``, ``"steps"``, ``"seconds"``, ``"diverged"`` or ``"interrupted"``.
+        ``"loss"``, ``"steps"``, ``"flow_time"``, ``"seconds"``, ``"stationary"`` (nothing moves any more),
+        ``"stalled"`` (no step of a flow succeeds), ``"diverged"``, ``"certificate"`` (what a flow conserves was lost
+        to rounding or to its solver) or ``"interrupted"``.
         """
         reasons = self.trajectory["stop_reason"].values
         return str(reasons[0]) if self.final.lanes is None else reasons
 
 
 def assemble(
-    pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, step_sizes: np.ndarray, reasons: np.ndarray
+    pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, reasons: np.ndarray
 ) -> xr.Dataset:
-    """Put the records (arrays of equal length by name, ``lane`` among them, in the order of steps) together."""
+    """Put the records (arrays of equal length by name, ``lane`` and ``time`` among them, in the order of steps) together."""
     joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     lane, step = joined.pop("lane"), joined["step"]
     # Stable: the records of a lane come in the order of steps. Of two records of one step (a level met where a step
@@ -75,9 +78,6 @@ def assemble(
             stacked[filled] = inside
         inner = _DIMS.get(name, tuple(f"{name}_{i}" for i in range(values.ndim - 1)))
         variables[name] = (("lane", "record", *inner), stacked)
-    ended = variables["step"][1] < 0
-    time = np.where(ended, np.nan, variables["step"][1] * step_sizes[:, None])
-    variables["time"] = (("lane", "record"), time)
     dataset = xr.Dataset(variables)
     dataset = _derived(dataset, problem, record)
     dataset["stop_reason"] = ("lane", reasons)
@@ -101,8 +101,9 @@ def _derived(dataset: xr.Dataset, problem: Any, record: Any) -> xr.Dataset:
             return values
         return np.where(valid if values.ndim == 2 else valid[..., None], values, np.nan)
 
-    with np.errstate(divide="ignore"):
-        dataset["log_singular_values"] = ((*over, "singular_value"), masked(np.log(safe)))
+    if "log_singular_values" not in dataset:
+        with np.errstate(divide="ignore"):
+            dataset["log_singular_values"] = ((*over, "singular_value"), masked(np.log(safe)))
     effective_rank = masked(measures.spectrum.effective_rank(safe))
     dataset["effective_rank"] = (over, effective_rank)
     p = np.atleast_1d(np.asarray(record.schatten_p, dtype=np.float64))

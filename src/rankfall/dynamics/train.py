@@ -9,24 +9,18 @@ import numpy as np
 
 from .. import _checks
 from .._version import __version__
-from ..factorizations import MatrixFactorization
-from ..factorizations.matrix import check_factorization
 from ..problems import AbstractProblem
-from .batch import Batch
-from .descent import GradientDescent
+from .base import AbstractDynamics
 from .monitor import Monitor, interrupts
 from .recording import Record
 from .run import Run, assemble
 from .stopping import Stop
 from .threads import cores, side_by_side
 
-# Lanes are shared out to threads (one compiled loop each) when every thread gets at least this many.
-_LANES_A_THREAD = 32
-
 
 def train(
     problem: Any,
-    start: MatrixFactorization,
+    start: Any,
     dynamics: Any,
     *,
     stop: Stop | None = None,
@@ -39,14 +33,14 @@ def train(
     ----------
     problem : AbstractProblem
         What is observed, and the loss on it; its ``dtype`` is the precision of the training.
-    start : MatrixFactorization
+    start : MatrixFactorization or SpectralFactorization
         A single start, or lanes; lanes are trained as one compiled batch, each until its own end.
-    dynamics : GradientDescent
-        How the factors move.
+    dynamics : GradientDescent, GradientFlow, SpectralFlow, ...
+        How the start moves.
     stop : Stop, optional
-        ``Stop()`` by default: ten million steps.
+        ``Stop()`` by default: ten million steps of descent, a hundred thousand of a flow.
     record : Record, optional
-        ``Record(log_steps=200)`` by default.
+        By default 200 log-spaced steps of descent, every step of a flow.
     progress : bool
         Show loss and steps per second on stderr; silent anyway where stderr is no terminal.
 
@@ -72,27 +66,25 @@ def train(
     ('loss', True)
     """
     stop = Stop() if stop is None else stop
-    record = Record(log_steps=200) if record is None else record
+    if record is None:
+        record = dynamics.default_record if isinstance(dynamics, AbstractDynamics) else Record()
     for name, value, kind, example in (
         ("problem", problem, AbstractProblem, "a problem such as rf.two_by_two()"),
-        ("dynamics", dynamics, GradientDescent, "a dynamics such as rf.GradientDescent(1e-2)"),
+        ("dynamics", dynamics, AbstractDynamics, "a dynamics such as rf.GradientDescent(1e-2)"),
         ("stop", stop, Stop, "rf.Stop(...)"),
         ("record", record, Record, "rf.Record(...)"),
     ):
         if not isinstance(value, kind):
             raise ValueError(f"{name} is {_checks.shortened(value)}, but must be {example}.")
-    check_factorization(start, problem.shape)
     began = time.monotonic()
-    laned = start.as_lanes()
-    step_sizes = dynamics.step_sizes(laned.lanes or 1)
-    with interrupts() as interrupted, Monitor(laned.lanes or 1, progress, began, stop, interrupted) as monitor:
-        parts = [
-            Batch(problem, laned, dynamics, step_sizes, stop, record, group) for group in _groups(laned.lanes or 1)
-        ]
+    laned = dynamics.prepare(problem, start)
+    groups = _groups(laned.lanes, dynamics.lanes_a_thread)
+    with interrupts() as interrupted, Monitor(laned.lanes, progress, began, stop, interrupted) as monitor:
+        parts = [dynamics.batch(problem, laned, stop, record, group) for group in groups]
         side_by_side([partial(part.run, monitor) for part in parts], len(parts))
     reasons = np.concatenate([part.reasons for part in parts])
-    final = MatrixFactorization.stack([part.final() for part in parts])
-    trajectory = assemble([piece for part in parts for piece in part.pieces], problem, record, step_sizes, reasons)
+    final = jax.tree.map(lambda *lanes: np.concatenate(lanes), *[part.final() for part in parts])
+    trajectory = assemble([piece for part in parts for piece in part.pieces], problem, record, reasons)
     seconds = time.monotonic() - began
     trajectory.attrs = {
         "rankfall_version": __version__,
@@ -105,5 +97,5 @@ def train(
     return Run(problem, dynamics, final if start.lanes is not None else final.lane(0), trajectory, seconds)
 
 
-def _groups(lanes: int) -> list[np.ndarray]:
-    return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // _LANES_A_THREAD)))
+def _groups(lanes: int, lanes_a_thread: int) -> list[np.ndarray]:
+    return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // lanes_a_thread)))

@@ -1,0 +1,5 @@
+"""Gradient flow: the factors' own, and that of balanced factors in the singular values of their product."""
+
+from .flows import GradientFlow, SpectralFlow
+
+__all__ = ["GradientFlow", "SpectralFlow"]

@@ -1,0 +1,171 @@
+"""A round of a flow: every lane is integrated to its next event, with adaptive steps that land on events exactly."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+
+from .. import loop
+from ..stopping import CERTIFICATE, FLOW_TIME, RUNNING, STALLED, STATIONARY
+from .system import AbstractSystem
+
+# A loss level is met when the loss is within this share of it.
+_AT_LEVEL = 1e-12
+# Trials in a row: to meet a level that rounding may blur, and to find a step that can be taken at all.
+_MOST_CROSSINGS, _MOST_FAILURES = 40, 60
+_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
+# Stationary: over another e-fold of time the loss would fall by less than this share, and the gradient has cancelled to
+# this share of what its parts allow, which a saddle's has not.
+_STILL, _CANCELLED = 1e-12, 1e-10
+
+
+class Progress(NamedTuple):
+    """What a lane knows beside its state."""
+
+    time: Any
+    h: Any
+    # Step before it was cut to meet an event; taken up again afterwards.
+    free_h: Any
+    solver: Any
+    crossings: Any
+    failures: Any
+    rejected: Any
+    constants: Any
+    errors: Any
+
+
+class FlowRule(NamedTuple):
+    """What a flow compiles to: a system and a solver (hashable)."""
+
+    system: AbstractSystem
+    solver: Any
+    rtol: float
+    certify: bool
+
+    def start(self, problem: Any, state: Any, given: Any) -> Progress:
+        """Progress of a lane at the start."""
+        constants = self.system.constants(problem, state, given)
+        field, y, scale = self._flat(problem, state, constants)
+        slope = field(y)
+        size, speed = _norm(y / scale), _norm(slope / scale)
+        # A first step that is small against the time in which the state changes; the solver corrects it.
+        h = 1e-3 * jnp.maximum(size, 1e-3) / jnp.where(speed > 0, speed, 1.0)
+        errors, _ = self.system.watch(problem, state, constants.loss, constants)
+        zero, none = jnp.zeros((), y.dtype), jnp.zeros((), jnp.int32)
+        return Progress(zero, h, h, self.solver.init(field, y), none, none, none, constants, errors)
+
+    def observe(self, problem: Any, state: Any, progress: Progress) -> tuple[Any, dict[str, Any]]:
+        """State as a factorization, and what the flow knows on top."""
+        own = {"time": progress.time, "dissipated": state.dissipated, "rejected_steps": progress.rejected}
+        return self.system.view(problem, state, progress.constants), {**own, **progress.errors}
+
+    def attempt(self, problem: Any, state: Any, progress: Progress, limits: Any) -> Any:
+        """Try one step; return state, progress, whether it was taken, whether a level was met, and a reason to end."""
+        threshold, next_time, last_time = limits
+        system, p = self.system, progress
+        field, y, scale = self._flat(problem, state, p.constants)
+        _, unravel = ravel_pytree(state)
+        left = next_time - p.time
+        # A step that would leave a sliver before an event goes to it in two.
+        h = jnp.where(p.h >= left, left, jnp.where(2 * p.h > left, left / 2, p.h))
+        lands = h == left
+        end, error, solver, fine = self.solver.step(field, y, h, p.solver, self.rtol * scale)
+        size = _norm(error / (self.rtol * scale))
+        fine = fine & jnp.isfinite(size) & jnp.all(jnp.isfinite(end))
+        factor = jnp.clip(_SAFETY * size ** (-1.0 / self.solver.error_order), _SHRINK, _GROW)
+        factor = jnp.where(fine, factor, _SHRINK)
+        good = fine & (size <= 1)
+        moved = unravel(end)
+        before, after = (system.loss(problem, s, p.constants) for s in (state, moved))
+        beyond = good & (after < threshold * (1 - _AT_LEVEL)) & (p.crossings < _MOST_CROSSINGS)
+        taken = good & ~beyond
+        met = taken & (after <= threshold * (1 + _AT_LEVEL))
+        # Where the logarithm of the loss, taken to be linear in time, meets the level.
+        share = jnp.log(before / threshold) / jnp.log(before / after)
+        to_level = h * jnp.clip(jnp.where(jnp.isfinite(share), share, 0.5), 1e-6, 1 - 1e-9)
+        grown = h * factor
+        # A step cut for an event says nothing against the longer one before it.
+        resumed = jnp.where(taken & ((p.crossings > 0) | (h < p.h)), jnp.maximum(grown, p.free_h), grown)
+        failures = jnp.where(good, 0, p.failures + 1)
+        progress = Progress(
+            time=jnp.where(taken, jnp.where(lands, next_time, p.time + h), p.time),
+            h=jnp.where(beyond, to_level, resumed),
+            free_h=jnp.where(beyond, jnp.maximum(p.free_h, h), jnp.where(taken, resumed, p.free_h)),
+            solver=_choose(taken, solver, p.solver),
+            crossings=jnp.where(beyond, p.crossings + 1, jnp.where(met, 0, jnp.where(taken, 0, p.crossings))),
+            failures=failures,
+            rejected=p.rejected + ~good,
+            constants=p.constants,
+            errors=p.errors,
+        )
+        reason = jnp.where(failures > _MOST_FAILURES, STALLED, RUNNING)
+        # The loss falls no more, and at a rate that has cancelled to rounding (near a saddle it is small, not cancelled).
+        rate = (moved.dissipated - state.dissipated) / h
+        still = (before - after) * progress.time <= _STILL * after * h
+        still = still & (rate <= _CANCELLED**2 * system.gain(moved, p.constants) * after)
+        reason = jnp.where(still, STATIONARY, reason)
+        reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
+        return moved, progress, taken, met, self._certified(problem, moved, progress, after, reason)
+
+    def _certified(self, problem: Any, state: Any, p: Progress, loss: Any, reason: Any) -> Any:
+        """Return errors of what is conserved, and why the lane ends if it does."""
+        errors, lost = self.system.watch(problem, state, loss, p.constants)
+        reason = jnp.where(lost & self.certify, CERTIFICATE, reason)
+        return errors, reason
+
+    def _flat(self, problem: Any, state: Any, constants: Any) -> tuple[Any, Any, Any]:
+        y, unravel = ravel_pytree(state)
+
+        def field(v: Any) -> Any:
+            return ravel_pytree(self.system.velocity(problem, unravel(v), constants))[0]
+
+        return field, y, ravel_pytree(self.system.scale(problem, state, constants))[0]
+
+
+def flow(problem: Any, lanes: loop.Lanes, schedule: loop.Schedule, round_steps: Any, form: loop.Form) -> Any:
+    """Run every lane to its next event, or for ``round_steps`` trials; see `loop.descend`."""
+    running = lanes.reason == RUNNING
+    threshold = loop.threshold_of(lanes, schedule)
+    next_step = loop.next_step(lanes.step, schedule)
+
+    def of_lane(lane: Any, threshold: Any, next_step: Any) -> Any:
+        state, progress, step, arrived, held, ended = lane
+        at = jnp.searchsorted(schedule.times, progress.time, side="right")
+        next_time = jnp.minimum(schedule.times[at], schedule.last_time)
+        limits = (threshold, next_time, schedule.last_time)
+        moved, after, taken, met, (errors, reason) = form.rule.attempt(problem, state, progress, limits)
+        go = ~arrived
+        taken, met = taken & go, met & go
+        ended = jnp.where(go & (taken | (reason == STALLED)), reason, ended)
+        after = after._replace(errors=_choose(taken, errors, progress.errors))
+        state, progress = _choose(taken, moved, state), _choose(go, after, progress)
+        step = step + taken
+        timed = taken & (progress.time >= next_time)
+        arrived = arrived | met | timed | (taken & (step >= next_step)) | (ended != RUNNING)
+        return state, progress, step, arrived, held | met, ended
+
+    def more(carry: Any) -> Any:
+        i, (*_, arrived, _, _) = carry
+        return (i < round_steps) & ~arrived.all()
+
+    def trial(carry: Any) -> Any:
+        i, lane = carry
+        return i + 1, jax.vmap(of_lane)(lane, threshold, next_step)
+
+    nobody = jnp.zeros(running.shape, bool)
+    ended = jnp.zeros(running.shape, lanes.ended.dtype)
+    start = (lanes.model, lanes.rule_state, lanes.step, ~running, nobody, ended)
+    zero = jnp.zeros((), jnp.int64)
+    _, (model, rule_state, step, arrived, held, ended) = lax.while_loop(more, trial, (zero, start))
+    lanes = lanes._replace(model=model, rule_state=rule_state, step=step, ended=ended)
+    return lanes, running & arrived, held
+
+
+def _norm(values: Any) -> Any:
+    return jnp.sqrt(jnp.mean(values * values))
+
+
+def _choose(flag: Any, new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(flag, a, b), new, old)

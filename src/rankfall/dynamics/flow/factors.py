@@ -1,0 +1,106 @@
+"""The flow of the factors themselves: ``W_j' = -d loss / d W_j``."""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from ... import measures
+from ..._types import Array
+from ...factorizations import MatrixFactorization
+from .system import AbstractSystem, Constants
+
+# Errors are relative to a number, or to this share of the largest one of its factor.
+_SMALL_SHARE = 1e-3
+
+
+class FactorState(eqx.Module):
+    """Factors, and the integral of the squared gradient."""
+
+    factors: tuple[Array, ...]
+    dissipated: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class FactorSystem(AbstractSystem):
+    """Gradient flow on the factors.
+
+    Attributes
+    ----------
+    balance_tolerance : float
+        Drift of the conserved ``W_{j+1}^T W_{j+1} - W_j W_j^T``, as a share of the largest squared factor, at which
+        the certificate is lost; a flow from balanced factors also loses it when its determinant changes sign.
+    """
+
+    balance_tolerance: float
+
+    def constants(self, problem: Any, state: FactorState, given: tuple[Any, Any]) -> Constants:
+        """Loss, determinant sign (0 where nothing is known of it) and the conserved matrices at the start."""
+        return Constants(self.loss(problem, state, None), *given, _imbalance(state.factors))
+
+    def velocity(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
+        """Negative gradient, and its square."""
+        _, slope = MatrixFactorization(state.factors).loss_and_gradient(problem)
+        square = sum(jnp.sum(g * g) for g in slope.factors)
+        return FactorState(tuple(-g for g in slope.factors), square)
+
+    def loss(self, problem: Any, state: FactorState, constants: Any) -> Array:
+        """Loss of the product."""
+        return problem.loss(MatrixFactorization(state.factors).full())
+
+    def scale(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
+        """Each number, or a share of the largest of its factor."""
+        sizes = tuple(jnp.maximum(abs(w), _SMALL_SHARE * abs(w).max()) for w in state.factors)
+        return FactorState(sizes, constants.loss)
+
+    def gain(self, state: FactorState, constants: Constants) -> Array:
+        """``L`` times the largest squared factor to the power ``L - 1``."""
+        depth = len(state.factors)
+        return depth * _largest_square(state.factors) ** (depth - 1)
+
+    def view(self, problem: Any, state: FactorState, constants: Constants) -> MatrixFactorization:
+        """The factors."""
+        return MatrixFactorization(state.factors)
+
+    def watch(self, problem: Any, state: FactorState, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
+        """Energy, balance, and the sign of the determinant."""
+        errors, lost = super().watch(problem, state, loss, constants)
+        now = _imbalance(state.factors)
+        drift = jnp.zeros((), state.dissipated.dtype)
+        for d, d0 in zip(now, constants.conserved, strict=True):
+            drift = jnp.maximum(drift, abs(d - d0).max())
+        drift = drift / _largest_square(state.factors)
+        lost = lost | (drift > self.balance_tolerance)
+        w = state.factors
+        if w[0].shape[-1] == w[-1].shape[-2]:
+            crossed = measures.det_sign(w).astype(constants.det_sign.dtype) * constants.det_sign < 0
+            lost = lost | crossed
+        return {**errors, "balance_drift": drift}, lost
+
+
+def _imbalance(factors: tuple[Array, ...]) -> tuple[Array, ...]:
+    pairs = zip(factors[:-1], factors[1:], strict=True)
+    return tuple(after.T @ after - before @ before.T for before, after in pairs)
+
+
+def _largest_square(factors: tuple[Array, ...]) -> Array:
+    return jnp.stack([jnp.sum(w * w) for w in factors]).max()
+
+
+def state_of(start: MatrixFactorization, dtype: str) -> FactorState:
+    """Lanes of factors as a state."""
+    factors = tuple(jnp.asarray(w, dtype) for w in start.factors)
+    return FactorState(factors, jnp.zeros(factors[0].shape[:1], dtype))
+
+
+def signs_of(start: MatrixFactorization, tolerance: float) -> Any:
+    """Determinant signs that the flow must keep: those of balanced square products of two factors or more, else 0."""
+    lanes = start.lanes
+    if start.shape[0] != start.shape[1] or start.depth < 2:
+        return jnp.zeros(lanes)
+    largest = jnp.stack([jnp.sum(jnp.square(w), axis=(-2, -1)) for w in start.factors]).max(axis=0)
+    balanced = jnp.asarray(measures.unbalancedness(start.factors)) <= tolerance * largest
+    return jnp.where(balanced, measures.det_sign(start.factors), 0.0)
+
+

@@ -1,0 +1,222 @@
+"""``GradientFlow``, ``SpectralFlow`` and ``EndToEndFlow``: the flows as dynamics for ``train``."""
+
+import abc
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+from ... import _checks
+from ..._precision import double_precision
+from ...factorizations import MatrixFactorization, SpectralFactorization
+from ...factorizations.matrix import check_factorization
+from ..base import AbstractDynamics
+from ..recording import Record
+from ..stopping import Stop
+from . import factors, polar, two_by_two
+from .advance import FlowRule
+from .batch import FlowBatch
+from .explicit import Diffrax
+from .radau import Radau
+from .system import AbstractSystem
+
+# Up to so many numbers an implicit step costs less than the many explicit ones that stiffness asks for.
+_LARGEST_IMPLICIT = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class AbstractFlow(AbstractDynamics):
+    """What the flows have in common."""
+
+    rtol: float = 1e-9
+    solver: Any = "auto"
+
+    default_steps = 100_000
+    lanes_a_thread = 1
+
+    def __post_init__(self) -> None:
+        if not 1e-15 <= _checks.positive_number("rtol", self.rtol) <= 1e-2:
+            raise ValueError(f"rtol is {self.rtol:g}, but must lie between 1e-15 and 0.01; 1e-9 is the default.")
+        if isinstance(self.solver, str):
+            _checks.one_of("solver", self.solver, ("auto", "radau"))
+        else:
+            Diffrax.of(self.solver, self.rtol)
+
+    @property
+    def default_record(self) -> Record:
+        """Every step: an adaptive integrator takes few."""
+        return Record(every=1)
+
+    @abc.abstractmethod
+    def start(self, problem: Any, start: Any) -> tuple[AbstractSystem, Any, Any]:
+        """Return the system, the state of lanes and the determinant signs."""
+
+    def batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> FlowBatch:
+        """Return the lanes of a group, ready to run."""
+        with double_precision():
+            system, state, signs = self.start(problem, start)
+            count = sum(int(np.prod(np.shape(a)[1:])) for a in jax.tree.leaves(state))
+            rtol = max(self.rtol, 100 * float(np.finfo(problem.dtype).eps))
+            rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify())
+            stop = dataclasses.replace(stop, steps=stop.steps or self.default_steps)
+            return FlowBatch(problem, state, (signs, self.depth_of(start)), rule, stop, record, group)
+
+    def depth_of(self, start: Any) -> np.ndarray:
+        """Depth of each lane."""
+        return np.full(start.lanes, float(start.depth))
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the dynamics that are written into every result."""
+        solver = self.solver if isinstance(self.solver, str) else type(self.solver).__name__
+        return {"dynamics": type(self).__name__, "rtol": self.rtol, "solver": solver}
+
+    def _certify(self) -> bool:
+        return True
+
+    def _solver(self, count: int, rtol: float) -> Any:
+        if self.solver == "radau" or (self.solver == "auto" and count <= _LARGEST_IMPLICIT):
+            return Radau()
+        if self.solver == "auto":
+            import diffrax  # half a second: only where a flow runs
+
+            return Diffrax.of(diffrax.Dopri8(), rtol)
+        return Diffrax.of(self.solver, rtol)
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientFlow(AbstractFlow):
+    """Gradient flow on the factors, ``W_j' = -d loss / d W_j``.
+
+    Parameters
+    ----------
+    rtol : float
+        Tolerated error of a step, relative to each number; not below what the problem's precision allows.
+    solver : {"auto", "radau"} or diffrax solver
+        ``"radau"`` (order 9, for stiff equations) or any adaptive solver of diffrax (``diffrax.Tsit5()``,
+        ``diffrax.Kvaerno5()``); ``"auto"`` takes Radau for up to 100 numbers and ``diffrax.Dopri8()`` beyond.
+    certify : bool
+        End with ``stop_reason`` ``"certificate"`` once what the flow conserves is lost: the balance of the layers, the
+        sign of a balanced start's determinant, or the energy (loss lost against the integral of the squared
+        gradient).
+    balance_tolerance : float
+        Drift of ``W_{j+1}^T W_{j+1} - W_j W_j^T``, as a share of the largest squared factor, that counts as lost.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or ``solver`` is not an adaptive solver.
+
+    Notes
+    -----
+    Recorded beside the standard measures: ``time``, ``dissipated`` (the integral), ``energy_error``,
+    ``balance_drift`` and ``rejected_steps``. ``Stop`` counts accepted steps.
+
+    References
+    ----------
+    Razin and Cohen (2020), section 2 (gradient flow); Arora, Cohen and Hazan (2018), theorem 1 (conservation).
+
+    Examples
+    --------
+    >>> import jax, rankfall as rf
+    >>> problem = rf.two_by_two()
+    >>> start = rf.MatrixFactorization.init((2, 2), depth=3, kind="balanced", scale=1e-2, det_sign=1,
+    ...                                     key=jax.random.key(0))
+    >>> run = rf.train(problem, start, rf.GradientFlow(), stop=rf.Stop(loss=1e-3))
+    >>> run.stop_reason, round(float(run.trajectory["unobserved"][0, -1, 0]), 2)
+    ('loss', 22.32)
+    """
+
+    certify: bool = True
+    balance_tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.flag("certify", self.certify)
+        _checks.positive_number("balance_tolerance", self.balance_tolerance)
+
+    def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+        """Check that the start fits, and return it as lanes."""
+        check_factorization(start, problem.shape)
+        return start.as_lanes()
+
+    def start(self, problem: Any, start: MatrixFactorization) -> tuple[AbstractSystem, Any, Any]:
+        """Return the system, the state of lanes and the determinant signs."""
+        system = factors.FactorSystem(self.balance_tolerance)
+        signs = factors.signs_of(start, self.balance_tolerance)
+        return system, factors.state_of(start, problem.dtype), signs
+
+    def _certify(self) -> bool:
+        return self.certify
+
+
+@dataclasses.dataclass(frozen=True)
+class SpectralFlow(AbstractFlow):
+    """Gradient flow of balanced factors, followed in the singular values of their product.
+
+    The singular values are carried as logarithms: none can reach zero or change sign, however small it becomes, and the
+    determinant keeps its sign. On 2 x 2 completions with one unobserved entry the residuals themselves are carried too,
+    and the flow can be followed to losses near rounding.
+
+    Parameters
+    ----------
+    rtol : float
+        Tolerated error of a step, relative to each number.
+    solver : {"auto", "radau"} or diffrax solver
+        As in `GradientFlow`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or ``solver`` is not an adaptive solver; on ``train``, if the start is not balanced,
+        its depth is below 2, or the problem is in single precision.
+
+    Notes
+    -----
+    The start is a balanced `MatrixFactorization`, or a `SpectralFactorization` of any real depth; ``run.final`` is a
+    `SpectralFactorization`. Singular values that are zero stay zero and are left out. Recorded beside the standard
+    measures: ``time``, ``dissipated``, ``energy_error``, ``log_singular_values``. A flow that has lost its digits
+    (logarithms spread over more than 4e5, the energy off by more than 1e-6) ends with ``"certificate"``.
+
+    References
+    ----------
+    Arora, Cohen, Hu and Luo (2019), theorem 3 (singular values) and lemma 2 (singular vectors).
+
+    Examples
+    --------
+    >>> import jax, rankfall as rf
+    >>> start = rf.MatrixFactorization.init((2, 2), depth=3, kind="balanced", scale=1e-2, det_sign=1,
+    ...                                     key=jax.random.key(0))
+    >>> run = rf.train(rf.two_by_two(), start, rf.SpectralFlow(), stop=rf.Stop(loss=1e-12))
+    >>> run.stop_reason, round(float(run.trajectory["unobserved"][0, -1, 0]))
+    ('loss', 707107)
+    """
+
+    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+        """Check that the start is balanced and fits, and return it as lanes."""
+        spectral = spectral_start("SpectralFlow", problem, start)
+        if spectral.depth < 2:
+            raise ValueError(
+                f"start has depth {spectral.depth:g}, but SpectralFlow needs depth 2 or more (below it a singular "
+                "value reaches zero in finite time); take rf.GradientFlow()."
+            )
+        return spectral
+
+    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+        """Return the system, the state of lanes and the determinant signs."""
+        if two_by_two.fits(problem, start):
+            ((row, column),) = np.asarray(problem.unobserved_indices).tolist()
+            system = two_by_two.TwoByTwoSystem(row, column)
+            return system, two_by_two.two_by_two_of(start, problem), start.det_sign
+        return polar.PolarSystem(start.depth), polar.polar_of(start), start.det_sign
+
+
+def spectral_start(name: str, problem: Any, start: Any) -> SpectralFactorization:
+    """Return a balanced start as lanes of a spectral factorization; refuse any other."""
+    if problem.dtype != "float64":
+        raise ValueError(f"problem has dtype {problem.dtype}, but {name} needs float64; build it with dtype='float64'.")
+    if not isinstance(start, SpectralFactorization):
+        check_factorization(start, problem.shape)
+        start = SpectralFactorization.from_factors(start)
+    _checks.same_shape("the start's end-to-end matrix", start.shape, problem.shape, "start from the problem's shape")
+    return start.as_lanes()

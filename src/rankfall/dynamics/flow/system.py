@@ -1,0 +1,62 @@
+"""What the flow loop integrates: a state, its velocity, and what must stay true along the way."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from ..._types import Array
+
+# Along a certified flow the loss lost equals the integral of the squared gradient to this share of the first loss.
+ENERGY_TOLERANCE = 1e-6
+
+
+class Constants(eqx.Module):
+    """Numbers of a lane that do not move: its loss at the start, the sign of its determinant, depth, what is conserved."""
+
+    loss: Array
+    det_sign: Array
+    depth: Any = None
+    conserved: Any = ()
+
+
+class AbstractSystem(abc.ABC):
+    """One way to write a flow down; hashable, since compiled code depends on it.
+
+    A state is a pytree of one lane with a leaf ``dissipated``, the integral of the rate at which the loss is lost.
+    """
+
+    @abc.abstractmethod
+    def constants(self, problem: Any, state: Any, given: tuple[Any, Any]) -> Constants:
+        """Numbers that stay as they are at the start; ``given`` are the determinant's sign and the depth."""
+
+    @abc.abstractmethod
+    def velocity(self, problem: Any, state: Any, constants: Constants) -> Any:
+        """Derivative of the state in flow time."""
+
+    @abc.abstractmethod
+    def loss(self, problem: Any, state: Any, constants: Constants) -> Array:
+        """Loss on the problem."""
+
+    @abc.abstractmethod
+    def scale(self, problem: Any, state: Any, constants: Constants) -> Any:
+        """Size of each number of the state against which errors are measured."""
+
+    @abc.abstractmethod
+    def gain(self, state: Any, constants: Constants) -> Array:
+        """Largest factor by which the flow can turn a squared gradient in the matrix into a loss of loss."""
+
+    @abc.abstractmethod
+    def view(self, problem: Any, state: Any, constants: Constants) -> Any:
+        """State as a factorization, which is measured and returned."""
+
+    def watch(self, problem: Any, state: Any, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
+        """Errors of what must be conserved, by the names they are recorded under, and whether the certificate is lost."""
+        error = abs(constants.loss - loss - state.dissipated) / constants.loss
+        return {"energy_error": error}, error > ENERGY_TOLERANCE
+
+
+def gradient(problem: Any, matrix: Any) -> Array:
+    """Gradient of the loss in the end-to-end matrix."""
+    return jax.grad(problem.loss)(matrix)

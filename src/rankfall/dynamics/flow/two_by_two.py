@@ -1,0 +1,161 @@
+"""The end-to-end flow of a 2 x 2 completion with one unobserved entry, in numbers that do not cancel.
+
+The state is the unobserved entry, the residuals at the other three, and the logarithm of the determinant's magnitude.
+Near the limit the entry opposite the unobserved one follows from the others, ``w22 = (w12 w21 + det W) / w11``, and is
+taken from there; its own number, integrated alongside, serves while the unobserved entry is small or passes zero (kept
+as an independent number, it would leave the determinant's manifold in a direction that the flow does not restore, and
+make the equation far stiffer). So the flow can be followed to losses of 1e-12 and below, where the entries themselves
+have lost their residuals to rounding and the determinant is ``exp(-10^11)``.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from ..._types import Array
+from ...factorizations.spectral import SpectralFactorization
+from .operators import ratio_of_decays
+from .system import AbstractSystem, Constants
+
+# Below this share the two singular values count as equal; the error is of that order.
+_TIED = 1e-13
+_IDLE = 1e100
+# Depths are numbers of lanes here, so that one compiled program serves all; the factorization's own is set at the end.
+UNKNOWN = math.nan
+
+
+class TwoByTwoState(eqx.Module):
+    """``offsets`` (2, 2): the unobserved entry, and residuals at the observed ones."""
+
+    offsets: Array
+    log_det: Array
+    dissipated: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoByTwoSystem(AbstractSystem):
+    """Gradient flow of balanced factors of real depth ``L >= 2`` on a 2 x 2 completion with one unobserved entry."""
+
+    row: int
+    column: int
+
+    def constants(self, problem: Any, state: TwoByTwoState, given: tuple[Any, Any]) -> Constants:
+        """Loss, determinant sign and depth at the start."""
+        constants = Constants(jnp.zeros((), state.log_det.dtype), *given)
+        return Constants(self.loss(problem, state, constants), *given)
+
+    def loss(self, problem: Any, state: TwoByTwoState, constants: Constants) -> Array:
+        """Loss from the residuals."""
+        _, residuals = self._matrix(problem, state, constants)
+        return problem._reduce(jnp.sum(residuals * residuals))
+
+    def velocity(self, problem: Any, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
+        """Derivatives of entries and determinant, and the rate at which loss is lost."""
+        matrix, residuals = self._matrix(problem, state, constants)
+        weight = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
+        u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
+        inner, depth = u.T @ (weight * residuals) @ v, constants.depth
+        top, cross = jnp.exp(2 * (1 - 1 / depth) * k1), ratio_of_decays(2.0, 2.0 / depth, gap)
+        bottom = depth * jnp.exp(-2 * (1 - 1 / depth) * gap)
+        weights = top * jnp.stack([jnp.stack([depth + 0 * gap, cross]), jnp.stack([cross, bottom])])
+        moved = weights * inner
+        log_rate = inner[0, 0] + jnp.exp(-(1 - 2 / depth) * gap) * inner[1, 1]
+        return TwoByTwoState(
+            -u @ moved @ v.T, -depth * jnp.exp((1 - 2 / depth) * k1) * log_rate, jnp.sum(moved * inner)
+        )
+
+    def scale(self, problem: Any, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
+        """Each number itself; residuals are slaved at up to the square of their length, so that counts too.
+
+        Of the number that is carried along for nothing but its return to use, no accuracy is asked.
+        """
+        _, residuals = self._matrix(problem, state, constants)
+        idle = self._large(problem, state)
+        length = jnp.sqrt(jnp.sum(residuals * residuals))
+        floor = jnp.minimum(length, length * length)
+        floor = floor * jnp.ones((2, 2)).at[self.row, self.column].set(0.0)
+        unobserved = abs(state.offsets[self.row, self.column]) + length
+        sizes = (abs(state.offsets) + floor).at[self.row, self.column].set(unobserved)
+        sizes = sizes.at[1 - self.row, 1 - self.column].multiply(jnp.where(idle, _IDLE, 1.0))
+        return TwoByTwoState(sizes, jnp.maximum(abs(state.log_det), 1.0), constants.loss)
+
+    def gain(self, state: TwoByTwoState, constants: Constants) -> Array:
+        """``L |W|^(2 - 2/L)``; targets are of order one."""
+        return constants.depth * (2 + jnp.sum(state.offsets**2)) ** (1 - 1 / constants.depth)
+
+    def view(self, problem: Any, state: TwoByTwoState, constants: Constants) -> SpectralFactorization:
+        """Singular vectors and logarithms; a negative determinant turns the second left vector."""
+        matrix, _ = self._matrix(problem, state, constants)
+        u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
+        logs = jnp.stack([k1, k1 - gap])
+        return SpectralFactorization(u, logs, v, matrix, state.log_det, constants.det_sign, UNKNOWN)
+
+    def _matrix(self, problem: Any, state: TwoByTwoState, constants: Constants) -> tuple[Array, Array]:
+        """End-to-end matrix, and its residuals with zero at the unobserved entry."""
+        row, column = self.row, self.column
+        target = _target(problem)
+        matrix = state.offsets + target
+        free, beside, below = matrix[row, column], matrix[row, 1 - column], matrix[1 - row, column]
+        det = (1.0 if row == column else -1.0) * constants.det_sign * jnp.exp(state.log_det)
+        large = self._large(problem, state)
+        opposite = (beside * below + det) / jnp.where(large, free, 1.0)
+        opposite = jnp.where(large, opposite, matrix[1 - row, 1 - column])
+        residual = jnp.where(large, opposite - target[1 - row, 1 - column], state.offsets[1 - row, 1 - column])
+        residuals = state.offsets.at[row, column].set(0.0).at[1 - row, 1 - column].set(residual)
+        return matrix.at[1 - row, 1 - column].set(opposite), residuals
+
+
+    def _large(self, problem: Any, state: TwoByTwoState) -> Array:
+        """Whether the opposite entry follows from the others."""
+        return abs(state.offsets[self.row, self.column]) > abs(problem.values).max()
+
+
+def _target(problem: Any) -> Array:
+    return jnp.zeros((2, 2)).at[problem.indices[:, 0], problem.indices[:, 1]].set(problem.values)
+
+
+def _decompose(w: Any, log_det: Any, det_sign: Any) -> tuple[Array, Array, Array, Array]:
+    """Singular vectors ``(u, v)``, the larger logarithm and the distance to the smaller.
+
+    By the angles of the two conformal parts of the matrix, whose radii are half the sum and half the difference of the
+    singular values: small angles keep their digits, and the smaller singular value is taken from the determinant.
+    """
+    a, b, c, d = w[0, 0], w[0, 1], w[1, 0], w[1, 1]
+    same, other = ((a + d) / 2, (c - b) / 2), ((a - d) / 2, (c + b) / 2)  # determinant positive, negative
+    square_same, square_other = same[0] ** 2 + same[1] ** 2, other[0] ** 2 + other[1] ** 2
+    tied_other = square_other <= _TIED**2 * square_same
+    tied_same = square_same <= _TIED**2 * square_other
+    # The angle of a part that is zero is free; any will do, and a derivative of it must not be formed.
+    other = (jnp.where(tied_other, 1.0, other[0]), jnp.where(tied_other, 0.0, other[1]))
+    same = (jnp.where(tied_same, 1.0, same[0]), jnp.where(tied_same, 0.0, same[1]))
+    angle_same, angle_other = jnp.arctan2(same[1], same[0]), jnp.arctan2(other[1], other[0])
+    radius_same = jnp.where(tied_same, 0.0, jnp.sqrt(same[0] ** 2 + same[1] ** 2))
+    radius_other = jnp.where(tied_other, 0.0, jnp.sqrt(other[0] ** 2 + other[1] ** 2))
+    left, right = (angle_other + angle_same) / 2, (angle_other - angle_same) / 2
+    u = jnp.stack([jnp.stack([jnp.cos(left), -jnp.sin(left)]), jnp.stack([jnp.sin(left), jnp.cos(left)])])
+    v = jnp.stack([jnp.stack([jnp.cos(right), -jnp.sin(right)]), jnp.stack([jnp.sin(right), jnp.cos(right)])])
+    u = u * jnp.stack([jnp.ones_like(det_sign), det_sign])
+    k1 = jnp.log(radius_same + radius_other)
+    large, small = jnp.maximum(radius_same, radius_other), jnp.minimum(radius_same, radius_other)
+    near = small < large / 2
+    # sigma_1 / sigma_2 = (large + small) / (large - small); far apart the difference cancels and the determinant knows.
+    gap = jnp.where(near, 2 * jnp.arctanh(jnp.where(near, small / large, 0.0)), jnp.maximum(2 * k1 - log_det, 0.0))
+    return u, v, k1, gap
+
+
+def two_by_two_of(start: SpectralFactorization, problem: Any) -> TwoByTwoState:
+    """Lanes of a spectral factorization as a state."""
+    offsets = np.array(start.matrix, dtype=np.float64)
+    rows, columns = np.asarray(problem.indices).T
+    offsets[:, rows, columns] -= np.asarray(problem.values)
+    return TwoByTwoState(offsets, np.asarray(start.log_abs_det, dtype=np.float64), np.zeros(len(offsets)))
+
+
+def fits(problem: Any, start: SpectralFactorization) -> bool:
+    """Whether these coordinates are for this problem and start."""
+    observed = getattr(problem, "indices", None)
+    return problem.shape == (2, 2) and observed is not None and len(observed) == 3 and start.square
