@@ -2,7 +2,7 @@
 
 from . import measures, problems, theory
 from ._version import __version__
-from .dynamics import GradientDescent, GradientFlow, Record, Run, SpectralFlow, Stop, group_rmsprop, train
+from .dynamics import EndToEndFlow, GradientDescent, GradientFlow, Record, Run, SpectralFlow, Stop, group_rmsprop, train
 from .factorizations import MatrixFactorization, SpectralFactorization
 from .problems import (
     LinearRegression,
@@ -14,6 +14,7 @@ from .problems import (
 )
 
 __all__ = [
+    "EndToEndFlow",
     "GradientDescent",
     "GradientFlow",
     "LinearRegression",

@@ -54,9 +54,7 @@ class Run:
         return str(reasons[0]) if self.final.lanes is None else reasons
 
 
-def assemble(
-    pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, reasons: np.ndarray
-) -> xr.Dataset:
+def assemble(pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, reasons: np.ndarray) -> xr.Dataset:
     """Put the records (arrays of equal length by name, ``lane`` and ``time`` among them, in the order of steps) together."""
     joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     lane, step = joined.pop("lane"), joined["step"]

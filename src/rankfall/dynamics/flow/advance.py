@@ -76,6 +76,8 @@ class FlowRule(NamedTuple):
         fine = fine & jnp.isfinite(size) & jnp.all(jnp.isfinite(end))
         factor = jnp.clip(_SAFETY * size ** (-1.0 / self.solver.error_order), _SHRINK, _GROW)
         factor = jnp.where(fine, factor, _SHRINK)
+        # After a failure no growth at once: it would only fail again.
+        factor = jnp.where(p.failures > 0, jnp.minimum(factor, 1.0), factor)
         good = fine & (size <= 1)
         moved = unravel(end)
         before, after = (system.loss(problem, s, p.constants) for s in (state, moved))

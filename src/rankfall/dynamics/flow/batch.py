@@ -26,7 +26,14 @@ class FlowBatch:
     """Lanes integrated together in one thread, each with steps of its own."""
 
     def __init__(
-        self, problem: Any, state: Any, given: tuple[Any, Any], rule: FlowRule, stop: Stop, record: Record, group: np.ndarray
+        self,
+        problem: Any,
+        state: Any,
+        given: tuple[Any, Any],
+        rule: FlowRule,
+        stop: Stop,
+        record: Record,
+        group: np.ndarray,
     ) -> None:
         self.problem, self.stop, self.record, self.group = problem, stop, record, group
         self.state = jax.tree.map(lambda a: np.asarray(a)[group], state)

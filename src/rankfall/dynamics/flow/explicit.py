@@ -46,7 +46,9 @@ class Diffrax(NamedTuple):
         import diffrax
 
         # The flows do not depend on time, so every step begins at time 0 and no digit of the time is lost in it.
-        end, error, _, state, result = self.solver.step(_term(field), jnp.zeros_like(h), h, y, None, state, made_jump=False)
+        end, error, _, state, result = self.solver.step(
+            _term(field), jnp.zeros_like(h), h, y, None, state, made_jump=False
+        )
         return end, error, state, diffrax.is_okay(result)
 
 

@@ -63,7 +63,9 @@ class FactorSystem(AbstractSystem):
         """The factors."""
         return MatrixFactorization(state.factors)
 
-    def watch(self, problem: Any, state: FactorState, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
+    def watch(
+        self, problem: Any, state: FactorState, loss: Any, constants: Constants
+    ) -> tuple[dict[str, Array], Array]:
         """Energy, balance, and the sign of the determinant."""
         errors, lost = super().watch(problem, state, loss, constants)
         now = _imbalance(state.factors)
@@ -102,5 +104,3 @@ def signs_of(start: MatrixFactorization, tolerance: float) -> Any:
     largest = jnp.stack([jnp.sum(jnp.square(w), axis=(-2, -1)) for w in start.factors]).max(axis=0)
     balanced = jnp.asarray(measures.unbalancedness(start.factors)) <= tolerance * largest
     return jnp.where(balanced, measures.det_sign(start.factors), 0.0)
-
-

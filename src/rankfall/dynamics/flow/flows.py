@@ -14,7 +14,7 @@ from ...factorizations.matrix import check_factorization
 from ..base import AbstractDynamics
 from ..recording import Record
 from ..stopping import Stop
-from . import factors, polar, two_by_two
+from . import end_to_end, factors, polar, two_by_two
 from .advance import FlowRule
 from .batch import FlowBatch
 from .explicit import Diffrax
@@ -209,6 +209,63 @@ class SpectralFlow(AbstractFlow):
             system = two_by_two.TwoByTwoSystem(row, column)
             return system, two_by_two.two_by_two_of(start, problem), start.det_sign
         return polar.PolarSystem(start.depth), polar.polar_of(start), start.det_sign
+
+
+@dataclasses.dataclass(frozen=True)
+class EndToEndFlow(AbstractFlow):
+    """Gradient flow of balanced factors by the plain equation of their product, for comparison.
+
+    Parameters
+    ----------
+    rtol : float
+        Tolerated error of a step, relative to the largest entry.
+    solver : {"auto"} or diffrax solver
+        ``"auto"`` is ``diffrax.Dopri8()``. ``"radau"`` is refused: the equation has no derivative where singular
+        values meet.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or ``solver`` is not an adaptive explicit solver; on ``train``, as in `SpectralFlow`,
+        but for the depth, which may be any from 1 on.
+
+    Notes
+    -----
+    Start and result are those of `SpectralFlow`, which is the one to use: this one knows singular values to the rounding
+    of the largest only, and takes small steps where the equation is stiff.
+
+    References
+    ----------
+    Arora, Cohen and Hazan (2018), theorem 1.
+
+    Examples
+    --------
+    >>> import rankfall as rf
+    >>> start = rf.MatrixFactorization.init((2, 2), depth=3, kind="identity", alpha=0.1)
+    >>> run = rf.train(rf.two_by_two(), start, rf.EndToEndFlow(), stop=rf.Stop(loss=1e-2))
+    >>> round(float(run.trajectory["unobserved"][0, -1, 0]), 2)
+    6.93
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.solver == "radau":
+            raise ValueError(
+                "solver is 'radau', but must be explicit, such as diffrax.Dopri8(); take rf.SpectralFlow()."
+            )
+
+    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+        """Check that the start is balanced and fits, and return it as lanes."""
+        return spectral_start("EndToEndFlow", problem, start)
+
+    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+        """Return the system, the state of lanes and the determinant signs."""
+        return end_to_end.EndToEndSystem(start.depth), end_to_end.end_to_end_of(start), start.det_sign
+
+    def _solver(self, count: int, rtol: float) -> Any:
+        import diffrax  # half a second: only where a flow runs
+
+        return Diffrax.of(diffrax.Dopri8() if self.solver == "auto" else self.solver, rtol)
 
 
 def spectral_start(name: str, problem: Any, start: Any) -> SpectralFactorization:

@@ -34,6 +34,8 @@ class Tableau(NamedTuple):
     # err = start_weight h f(y) + estimate . stages, filtered by the real Newton matrix
     start_weight: float
     estimate: np.ndarray
+    # Coefficients of the polynomial through zero at 0 and the stages at the nodes, powers from the first on.
+    coefficients: np.ndarray
 
 
 def _tableau(stages: int) -> Tableau:
@@ -67,6 +69,7 @@ def _tableau(stages: int) -> Tableau:
         np.linalg.inv(vectors)[kept],
         weight,
         (embedded - matrix[-1]) @ inverse,
+        np.linalg.inv(nodes[:, None] * vandermonde),
     )
 
 
@@ -119,11 +122,8 @@ class Radau(NamedTuple):
         """Stages on the polynomial through those of the last step."""
         stages, last = state
         x = 1.0 + h / jnp.where(last > 0, last, 1.0) * _T.nodes
-        at = np.append(0.0, _T.nodes)
-        basis = [
-            jnp.prod(jnp.stack([(x - at[j]) / (at[i] - at[j]) for j in range(STAGES + 1) if j != i]), axis=0)
-            for i in range(1, STAGES + 1)  # the polynomial is zero at the start of its step
-        ]
-        # Far beyond the last step the polynomial knows nothing.
+        # The polynomial is zero at the start of its step; powers from the first on.
+        powers = jnp.cumprod(jnp.broadcast_to(x, (STAGES, STAGES)), axis=0).T
+        # Far beyond the last step it knows nothing.
         use = (last > 0) & (h <= 4 * last)
-        return jnp.where(use, jnp.stack(basis, axis=1) @ stages - stages[-1], 0.0)
+        return jnp.where(use, powers @ (_T.coefficients @ stages) - stages[-1], 0.0)

@@ -108,7 +108,6 @@ class TwoByTwoSystem(AbstractSystem):
         residuals = state.offsets.at[row, column].set(0.0).at[1 - row, 1 - column].set(residual)
         return matrix.at[1 - row, 1 - column].set(opposite), residuals
 
-
     def _large(self, problem: Any, state: TwoByTwoState) -> Array:
         """Whether the opposite entry follows from the others."""
         return abs(state.offsets[self.row, self.column]) > abs(problem.values).max()
