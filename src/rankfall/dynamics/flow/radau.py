@@ -22,6 +22,11 @@ STAGES = 5
 _NEWTON_SMALL, _NEWTON_STAGNANT, _MOST_ITERATIONS = 1e-3, 1e-1, 12
 
 
+# Up to this size matrices are inverted here, lanes as one: LAPACK takes them one after another, with threads of its own
+# that wait for each other longer than they work.
+_INVERTED_HERE = 48
+
+
 class Tableau(NamedTuple):
     """What the step needs of the method, in double precision."""
 
@@ -91,7 +96,7 @@ class Radau(NamedTuple):
         slope, push = jax.linearize(field, y)
         jacobian = jax.vmap(push, out_axes=1)(jnp.eye(y.size, dtype=y.dtype))
         shifted = _T.eigenvalues[:, None, None] / h * np.eye(y.size) - jacobian
-        inverse = jnp.linalg.inv(shifted)
+        inverse = _inverse(shifted)
         stages, small = self._newton(field, y, h, inverse, self._guess(h, state), scale)
         raw = _T.start_weight * h * slope + _T.estimate @ stages
         error = _T.eigenvalues[0].real / h * (inverse[0].real @ raw)
@@ -127,3 +132,26 @@ class Radau(NamedTuple):
         # Far beyond the last step it knows nothing.
         use = (last > 0) & (h <= 4 * last)
         return jnp.where(use, powers @ (_T.coefficients @ stages) - stages[-1], 0.0)
+
+
+def _inverse(matrices: Any) -> Any:
+    """Inverses of square matrices ``(..., n, n)``, by Gauss and Jordan with row exchanges."""
+    n = matrices.shape[-1]
+    if n > _INVERTED_HERE:
+        return jnp.linalg.inv(matrices)
+    unit = jnp.broadcast_to(jnp.eye(n, dtype=matrices.dtype), matrices.shape)
+    rows = jnp.arange(n)
+
+    def eliminate(k: Any, both: Any) -> Any:
+        column = jnp.take(both, k, axis=-1)
+        size = jnp.where(rows >= k, abs(column.real) + abs(column.imag), -1.0)
+        pivot = jnp.argmax(size, axis=-1)[..., None]
+        here, there = jnp.take(both, k, axis=-2), jnp.take_along_axis(both, pivot[..., None], axis=-2)[..., 0, :]
+        swapped = jnp.where((rows == pivot)[..., None], here[..., None, :], both)
+        unit_row = there / jnp.take(there, k, axis=-1)[..., None]
+        others = jnp.take(swapped, k, axis=-1)[..., None]
+        cleared = swapped - others * unit_row[..., None, :]
+        return jnp.where((rows == k)[:, None], unit_row[..., None, :], cleared)
+
+    both = jnp.concatenate([matrices, unit], axis=-1)
+    return lax.fori_loop(0, n, eliminate, both)[..., n:]
