@@ -2,7 +2,21 @@
 
 from . import measures, problems, theory
 from ._version import __version__
-from .dynamics import EndToEndFlow, GradientDescent, GradientFlow, Record, Run, SpectralFlow, Stop, group_rmsprop, train
+from .dynamics import (
+    AlignedFlow,
+    EndToEndFlow,
+    GradientDescent,
+    GradientFlow,
+    IdentityFlow,
+    LinearFlow,
+    Record,
+    Run,
+    SpectralFlow,
+    Stop,
+    SymmetricFlow,
+    group_rmsprop,
+    train,
+)
 from .factorizations import MatrixFactorization, SpectralFactorization
 from .problems import (
     LinearRegression,
@@ -14,9 +28,12 @@ from .problems import (
 )
 
 __all__ = [
+    "AlignedFlow",
     "EndToEndFlow",
     "GradientDescent",
     "GradientFlow",
+    "IdentityFlow",
+    "LinearFlow",
     "LinearRegression",
     "MatrixCompletion",
     "MatrixFactorization",
@@ -26,6 +43,7 @@ __all__ = [
     "SpectralFactorization",
     "SpectralFlow",
     "Stop",
+    "SymmetricFlow",
     "__version__",
     "group_rmsprop",
     "low_rank_completion",

@@ -75,8 +75,8 @@ class GradientDescent(AbstractDynamics):
     def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
         """Check that the start fits, and return it as lanes."""
         check_factorization(start, problem.shape)
-        laned = start.as_lanes()
-        self.step_sizes(laned.lanes)
+        laned: MatrixFactorization = start.as_lanes()
+        self.step_sizes(laned.lanes or 1)
         return laned
 
     def batch(self, problem: Any, start: MatrixFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
@@ -89,7 +89,7 @@ class GradientDescent(AbstractDynamics):
                 "stop or record names a flow time, but an optax rule has none; give steps, or take a fixed step size."
             )
         stop = dataclasses.replace(stop, steps=stop.steps or self.default_steps)
-        return Batch(problem, start, self, self.step_sizes(start.lanes), stop, record, group)
+        return Batch(problem, start, self, self.step_sizes(start.lanes or 1), stop, record, group)
 
     def step_sizes(self, lanes: int) -> np.ndarray:
         """Step size of each lane; NaN where the rule is not a fixed step.

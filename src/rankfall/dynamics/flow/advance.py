@@ -103,7 +103,7 @@ class FlowRule(NamedTuple):
             errors=p.errors,
         )
         reason = jnp.where(failures > _MOST_FAILURES, STALLED, RUNNING)
-        # The loss falls no more, and at a rate that has cancelled to rounding (near a saddle it is small, not cancelled).
+        # The loss falls no more, at a rate that has cancelled to rounding (near a saddle it is small, not cancelled).
         rate = (moved.dissipated - state.dissipated) / h
         still = (before - after) * progress.time <= _STILL * after * h
         still = still & (rate <= _CANCELLED**2 * system.gain(moved, p.constants) * after)

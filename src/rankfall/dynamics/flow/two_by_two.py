@@ -54,7 +54,7 @@ class TwoByTwoSystem(AbstractSystem):
         return problem._reduce(jnp.sum(residuals * residuals))
 
     def velocity(self, problem: Any, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
-        """Derivatives of entries and determinant, and the rate at which loss is lost."""
+        """Return the derivatives of entries and determinant, and the rate at which loss is lost."""
         matrix, residuals = self._matrix(problem, state, constants)
         weight = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
         u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
