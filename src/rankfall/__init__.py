@@ -2,6 +2,7 @@
 
 from . import measures, problems, theory
 from ._version import __version__
+from .challenge import Challenge, challenge
 from .dynamics import GradientDescent, Record, Run, Stop, group_rmsprop, train
 from .factorizations import MatrixFactorization
 from .problems import (
@@ -14,6 +15,7 @@ from .problems import (
 )
 
 __all__ = [
+    "Challenge",
     "GradientDescent",
     "LinearRegression",
     "MatrixCompletion",
@@ -23,6 +25,7 @@ __all__ = [
     "Run",
     "Stop",
     "__version__",
+    "challenge",
     "group_rmsprop",
     "low_rank_completion",
     "low_rank_sensing",

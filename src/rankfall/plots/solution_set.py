@@ -46,11 +46,11 @@ def draw(ds: xr.Dataset) -> Figure:
     most = key("where it is largest", linestyle="none", marker="v", markersize=7)
     legend_below(ranks, [*ranks.get_legend_handles_labels()[0], most], 2)
     for ax in (norms, ranks):
-        _entry_axis(ax, float(x.max()))
+        entry_axis(ax, float(x.max()))
     return whole
 
 
-def _entry_axis(ax: Axes, largest: float) -> None:
+def entry_axis(ax: Axes, largest: float) -> None:
     # The scale on which the singular values exp(u) and exp(-u) move: u = arcsinh(|x| / 2).
     ax.set_xscale("asinh", linear_width=2.0)
     powers = 10.0 ** np.arange(int(np.floor(np.log10(largest) + 1e-9)) + 1)

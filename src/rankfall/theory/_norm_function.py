@@ -93,8 +93,9 @@ def refuse_unless_norm(function: NormFunction) -> None:
         if wrong.any():
             i = int(wrong.argmax())
             raise ValueError(
-                f"norm is {function.name}, but must be homogeneous, ||t A|| = |t| ||A||: at A = {shown(matrices[at][i])} "
-                f"its value is {values[at][i]:.6g}, at {factor:g} A it is {found[i]:.6g} instead of {wanted[i]:.6g}."
+                f"norm is {function.name}, but must be homogeneous, ||t A|| = |t| ||A||: at A = "
+                f"{shown(matrices[at][i])} its value is {values[at][i]:.6g}, at {factor:g} A it is {found[i]:.6g} "
+                f"instead of {wanted[i]:.6g}."
             )
 
 
@@ -145,7 +146,9 @@ def probes() -> FloatArray:
     # Half of them: the others are their negatives.  The first is 0.
     halves = [m for m in integers[1:] if m.flat[np.flatnonzero(m)[0]] > 0]
     skewed = rng.normal(size=(20, 2, 2)) * 10.0 ** rng.uniform(-3, 3, (20, 2, 2))
-    return np.concatenate([halves, _solutions(), _rank_one(rng, 20), rng.normal(size=(20, 2, 2)), _ill(rng, 20), skewed])
+    return np.concatenate(
+        [halves, _solutions(), _rank_one(rng, 20), rng.normal(size=(20, 2, 2)), _ill(rng, 20), skewed]
+    )
 
 
 def shown(matrix: FloatArray) -> str:
@@ -195,7 +198,7 @@ def _seek_zero(function: NormFunction, largest: float) -> None:
 
 
 def _ratios(function: NormFunction, first: FloatArray, second: FloatArray) -> FloatArray:
-    """``||A + B|| / (||A|| + ||B||)`` for pairs, shape (n,)."""
+    """Return ``||A + B|| / (||A|| + ||B||)`` for pairs, shape (n,)."""
     values = checked_values(function, np.concatenate([first + second, first, second])).reshape(3, -1)
     below = values[1] + values[2]
     return np.where(below > 0, values[0] / np.where(below > 0, below, 1.0), 0.0)

@@ -86,7 +86,7 @@ def norm_constants(
     ------
     ValueError
         If ``norm`` is no name and no function, or on a matrix tried here its value is no single number, not finite, not
-        positive (seminorms too are refused), or not homogeneous; if ``triangle_constant`` is below 1, not finite, or
+        positive (seminorms too are refused), or not homogeneous; if ``triangle_constant`` is below 1, above 1e100, or
         broken by a pair of matrices; or if ``position`` is not one of the four.
 
     References
@@ -111,8 +111,7 @@ def norm_constants(
     special = checked_values(function, np.concatenate([UNITS, [_zero_solution(row, column)]]))
     if triangle_constant is not None:
         remedy = "pass 1 for a norm, None where you do not know it"
-        greatest = float(np.finfo(np.float64).max)
-        constant = single("triangle_constant", within("triangle_constant", triangle_constant, 1, greatest, remedy), remedy)
+        constant = single("triangle_constant", within("triangle_constant", triangle_constant, 1, 1e100, remedy), remedy)
         refuse_broken_triangle(function, constant)
     else:
         constant = function.constant if function.constant is not None else probe_triangle(function)[0]
@@ -212,7 +211,7 @@ def generic_norm_bound(
     >>> float(generic_norm_bound(1e-4, "nuclear").round(6))
     70.696537
     >>> float(generic_norm_bound(1e-4, lambda w: np.abs(w).sum(), triangle_constant=1).round(6))
-    68.672043
+    68.672042
     """
     known = _constants(norm, triangle_constant)
     value = non_negative("loss", loss, LOSS_REMEDY)

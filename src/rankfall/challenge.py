@@ -1,0 +1,356 @@
+"""Bring any norm: where it is least among the solutions of ``[[*, 1], [1, 0]]``, and where training drives it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from . import _checks
+from ._types import Array
+from .factorizations import MatrixFactorization
+from .theory import (
+    Claim,
+    NormConstants,
+    at_least,
+    generic_norm_bound,
+    minimiser_radius,
+    norm_constants,
+    solution,
+    theorem1_any_norm_bound,
+)
+from .theory._norm_function import NormFunction, checked_values, norm_function
+from .theory.any_norm import Norm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SOURCE = "Razin and Cohen (2020), theorem 1"
+# "Above the minimum" means by this factor at least.
+FACTOR = 2.0
+# The search for the minimum: points over the whole interval, then rounds that zoom in around the best ones.
+GRID, ROUNDS, ZOOM, BEST = 1001, 6, 41, 5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Challenge:
+    """A norm put to the question whether training minimises it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the norm.
+    constants : NormConstants
+        Its constants, and whether they are certified.
+    minimiser : float
+        The ``x`` at which ``[[x, 1], [1, 0]]`` has the least norm found; the nearest to 0 where several have it. Good
+        to about 1e-7 of the larger of itself and 1, since norms are flat where they are least.
+    minimum : float
+        Norm there, which no solution is below by more than what follows.
+    minimum_at_least : float
+        Lower bound on the norm of every solution, as sure as the triangle constant ``c`` is certified: within 1e-6 of
+        ``minimum`` for a norm, about ``minimum / c`` for a quasi-norm, which may jump between two points.
+    solutions : xarray.Dataset
+        ``norm`` on solutions (dim ``x``).
+    path : xarray.Dataset
+        Along the flow (dim ``record``): ``loss``, ``time``, ``unobserved``, ``end_to_end`` (dims ``row``, ``col``),
+        ``norm``, and the bounds ``bound`` and ``theorem1_bound``.
+    growth_rate : float
+        Slope of ``log(norm)`` against ``log(1 / sqrt(loss))`` over the last two decades of the loss.
+    claim : Claim
+        The verdict.
+    """
+
+    name: str
+    constants: NormConstants
+    minimiser: float
+    minimum: float
+    minimum_at_least: float
+    solutions: xr.Dataset
+    path: xr.Dataset
+    growth_rate: float
+    claim: Claim
+
+    @property
+    def ratio(self) -> float:
+        """Norm at the end of the path over the least norm of a solution."""
+        return float(self.path["norm"][-1]) / self.minimum
+
+    @property
+    def sure_below(self) -> float:
+        """Loss below which the proved bound is above twice the minimum, as sure as the constants are; to 1 percent."""
+        losses = np.geomspace(1e-60, 0.5, 14001)
+        above = generic_norm_bound(losses, self.constants) > FACTOR * self.minimum
+        return float(losses[above].max(initial=0.0))
+
+    def figure(self) -> "Figure":
+        """Draw the norm on the solutions, and along the path.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Two panels, known to no window system.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> len(rf.challenge("nuclear", loss=1e-3).figure().axes)
+        2
+        """
+        from .plots.challenge import draw  # matplotlib is not for everyone who imports the package
+
+        return draw(self)
+
+    def __repr__(self) -> str:
+        end = self.path.isel(record=-1)
+        c = f"triangle constant {self.constants.triangle_constant:.4g}"
+        sure = f"certified, {c}" if self.constants.certified else f"not certified: {c} was only probed"
+        verdict = "driven above its minimum" if self.claim.ok else f"NOT above {FACTOR:g} times its minimum yet"
+        return (
+            f"{self.name}: {verdict}\n"
+            f"  least among the solutions [[x, 1], [1, 0]]: {self.minimum:.6g} at x = {self.minimiser:.6g}\n"
+            f"  at loss {float(end['loss']):.3g} (x = {float(end['unobserved']):.6g}): {float(end['norm']):.6g}, "
+            f"{self.ratio:.3g} times that, growing like (1/sqrt(loss))^{self.growth_rate:.3g}\n"
+            f"  theorem 1: at least {float(end['bound']):.6g} there, and above {FACTOR:g} times the minimum below loss "
+            f"{self.sure_below:.2g} ({sure})"
+        )
+
+
+def challenge(
+    norm: Norm,
+    *,
+    triangle_constant: float | None = None,
+    depth: int = 3,
+    scale: float = 1e-3,
+    loss: float = 1e-8,
+    key: Array | None = None,
+) -> Challenge:
+    """Put any norm or quasi-norm to the question: does gradient flow on ``[[*, 1], [1, 0]]`` minimise it?
+
+    Parameters
+    ----------
+    norm : str or callable
+        As in `rankfall.theory.norm_constants`.
+    triangle_constant : float, optional
+        As in `rankfall.theory.norm_constants`. Without it, what theorem 1 says of a function is not certified.
+    depth : int, default 3
+        Number of factors, 2 or more.
+    scale : float, default 1e-3
+        Size of the start, end to end: it is ``scale`` times the identity (less a millionth of the gradient, which
+        tells its two equal singular values apart), or with a ``key`` has entries of that standard deviation.
+    loss : float, default 1e-8
+        Loss at which the path ends, from 1e-10 to 1e-2.
+    key : JAX key, shape (), optional
+        Draws a balanced start of positive determinant in place of the multiple of the identity.
+
+    Returns
+    -------
+    Challenge
+        Minimiser, path, growth and verdict; ``figure()`` draws them, ``print`` tells them.
+
+    Raises
+    ------
+    ValueError
+        If ``norm`` or ``triangle_constant`` is what `rankfall.theory.norm_constants` refuses, ``depth`` is below 2,
+        ``scale`` is not positive, ``loss`` is out of range, or ``key`` is no single key.
+
+    References
+    ----------
+    Razin and Cohen (2020), arXiv 2005.06398, theorem 1 (all norms and quasi-norms are driven towards infinity).
+
+    Examples
+    --------
+    >>> import numpy as np, rankfall as rf
+    >>> print(rf.challenge(lambda w: np.abs(w).max() + abs(w[0, 0] - w[0, 1]), triangle_constant=1, loss=1e-6))
+    <lambda>: driven above its minimum
+      least among the solutions [[x, 1], [1, 0]]: 1 at x = 1
+      at loss 1e-06 (x = 707.105): 1413.21, 1.41e+03 times that, growing like (1/sqrt(loss))^1
+      theorem 1: at least 1412.21 there, and above 2 times the minimum below loss 0.0062 (certified, triangle constant 1)
+    """
+    number = _checks.integer("depth", depth, 2)
+    size = _checks.positive_number("scale", scale)
+    end = _checks.positive_number("loss", loss)
+    if not 1e-10 <= end <= 1e-2:
+        raise ValueError(f"loss is {end:g}, but must lie between 1e-10 and 1e-2, where the path ends.")
+    if key is not None:
+        _checks.key("key", key)
+    constants = norm_constants(norm, triangle_constant=triangle_constant)
+    function = norm_function(norm)
+    x, least, at_least_this = _least(function, constants)
+    path = _path(number, size, end, key)
+    matrices = path["end_to_end"].transpose("record", "row", "col").values
+    path = path.assign(
+        norm=("record", checked_values(function, matrices)),
+        bound=("record", generic_norm_bound(path["loss"].values, constants)),
+        theorem1_bound=("record", theorem1_any_norm_bound(path["loss"].values, constants)),
+    )
+    return Challenge(
+        name=function.name,
+        constants=constants,
+        minimiser=x,
+        minimum=least,
+        minimum_at_least=at_least_this,
+        solutions=_solutions(function, max(float(np.abs(path["unobserved"]).max()), 2.0 * abs(x))),
+        path=path,
+        growth_rate=_growth_rate(path),
+        claim=_claim(function.name, constants, least, path),
+    )
+
+
+def _claim(name: str, constants: NormConstants, least: float, path: xr.Dataset) -> Claim:
+    """Both parts of the verdict as one number; the control is a path that ends at the solution of least norm."""
+    norm, bound = path["norm"].values, path["bound"].values
+    end = float(path["loss"][-1])
+    doubt = "" if constants.certified else " (not certified: the triangle constant was only probed)"
+    statement = (
+        f"The flow drives {name} above its minimum without bound: at loss {end:.3g} it is at least {FACTOR:g} times its "
+        f"minimum on the solutions, and on the way never below the bound of theorem 1{doubt} (the smaller ratio)."
+    )
+    there = bound > 0
+    above = min(norm[-1] / (FACTOR * least), (norm[there] / bound[there]).min(initial=np.inf))
+    control = least / max(FACTOR * least, bound[-1])
+    words = ("the same for a path that ends at the solution of least norm", control)
+    return at_least(f"challenge-{name}", statement, SOURCE + doubt, above, 1.0, 1e-9, words)
+
+
+def _growth_rate(path: xr.Dataset) -> float:
+    """Slope of the logarithms over the last two decades of the loss."""
+    late = path["loss"].values <= 100.0 * float(path["loss"][-1])
+    reach = -0.5 * np.log(path["loss"].values[late])
+    return float(np.polyfit(reach, np.log(path["norm"].values[late]), 1)[0])
+
+
+def _least(function: NormFunction, constants: NormConstants) -> tuple[float, float, float]:
+    """Return where a norm is least on the solutions, its value, and a lower bound on it.
+
+    All minimisers lie within `minimiser_radius`. Norms are convex along ``x``, so the grid brackets their minimum. For
+    ``c > 1`` nothing holds between the points of a grid but ``||W_y|| <= c (||W_x|| + |y - x| ||E_11||)``.
+    """
+    c, slope = constants.triangle_constant, constants.norm_e11
+    with np.errstate(over="ignore"):
+        reach = float(minimiser_radius(constants.norm_w0, slope, c))
+    if not reach < 1e100:
+        raise ValueError(
+            f"norm is {function.name}, but must have its least value at an |x| below 1e100 for a search to find it; the "
+            f"triangle constant {c:g} only says below {reach:g}."
+        )
+    # Spaced like the logarithms of the singular values of the solutions: fine near 0, wide where reach is large.
+    x = 2.0 * np.sinh(np.linspace(-1, 1, GRID) * np.arcsinh(reach / 2.0))
+    value = checked_values(function, solution(x))
+    sure = (np.minimum(value[1:], value[:-1]) / c - slope * np.diff(x) / 2.0).min()
+    padded = np.pad(value, 1, constant_values=np.inf)
+    low = np.flatnonzero((value <= padded[2:]) & (value <= padded[:-2]))
+    low = low[np.argsort(value[low], kind="stable")][:BEST]
+    found, width = [(x, value)], 0.0
+    for i in low:
+        left, right = x[max(i - 1, 0)], x[min(i + 1, GRID - 1)]
+        for _ in range(ROUNDS):
+            points = np.linspace(left, right, ZOOM)
+            own = checked_values(function, solution(points))
+            found.append((points, own))
+            j = int(own.argmin())
+            left, right = points[max(j - 1, 0)], points[min(j + 1, ZOOM - 1)]
+        width = max(width, right - left)
+    points, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    least = float(values.min())
+    # Among values that differ by rounding, the entry nearest to 0.
+    equal = values <= least * (1.0 + 1e-14)
+    best = float(points[equal][np.abs(points[equal]).argmin()])
+    if c == 1.0:
+        sure = max(sure, least - slope * width)
+    return best, least, float(min(max(sure, 0.0), least))
+
+
+def _solutions(function: NormFunction, reach: float) -> xr.Dataset:
+    """Return the norm on solutions with entries up to ``reach`` and a little more."""
+    x = 2.0 * np.sinh(np.linspace(-1, 1, 401) * np.arcsinh(reach))
+    return xr.Dataset({"norm": ("x", checked_values(function, solution(x)))}, {"x": x})
+
+
+def _path(depth: int, scale: float, loss: float, key: Array | None) -> xr.Dataset:
+    """Return the balanced gradient flow of a depth, by record.
+
+    The end-to-end matrix is ``R(a) diag(s, t) R(b)^T`` with positive ``s > t``, so its determinant cannot change sign.
+    """
+    # To be replaced by train(two_by_two(), start, SpectralFlow(), ...), the same for any problem.
+    from scipy.integrate import solve_ivp
+
+    def ahead(time: float, state: np.ndarray) -> float:
+        return float(np.log(_loss(_matrix(state)) / loss))
+
+    ahead.terminal = True  # type: ignore[attr-defined]
+    flow = solve_ivp(
+        lambda time, state: _velocity(state, depth), (0.0, 1e60), _start(depth, scale, key), method="BDF", rtol=1e-9,
+        atol=1e-12, events=ahead, jac=lambda time, state: _jacobian(state, depth),
+    )  # fmt: skip
+    if flow.status != 1:
+        raise ValueError(
+            f"loss is {loss:g}, but must be reached: the flow of depth {depth} from scale {scale:g} ended at "
+            f"{_loss(_matrix(flow.y[:, -1])):.3g} ({flow.message}); pass a larger loss, or another scale."
+        )
+    w = _matrix(flow.y)
+    level, records = np.log(_loss(w)), 200
+    # The first state at or below each of evenly spaced logarithms of the loss.
+    kept = np.unique(np.searchsorted(-level, np.linspace(-level[0], -level[-1] - 1e-12, records)))
+    w = w[kept]
+    return xr.Dataset(
+        {
+            "loss": ("record", _loss(w)),
+            "time": ("record", flow.t[kept]),
+            "unobserved": ("record", w[:, 0, 0]),
+            "end_to_end": (("record", "row", "col"), w),
+        },
+        attrs={"depth": depth, "scale": scale, "start": "identity" if key is None else "balanced", "loss": "half_sse"},
+    )
+
+
+def _start(depth: int, scale: float, key: Array | None) -> np.ndarray:
+    """Return ``log s, log t, a, b`` of the start."""
+    if key is None:
+        gradient = np.array([[0.0, -1.0], [-1.0, scale]])
+        w = scale * (np.eye(2) - 1e-6 * gradient)
+    else:
+        drawn = MatrixFactorization.init((2, 2), depth, kind="balanced", scale=scale, det_sign=1, key=key)
+        w = np.asarray(drawn.full())
+    left, values, right = np.linalg.svd(w)
+    # Of positive determinant: both are rotations once one column of each has its sign turned where needed.
+    turn = np.array([1.0, np.sign(np.linalg.det(left))])
+    left, right = left * turn, right * turn[:, None]
+    return np.array([*np.log(values), np.arctan2(left[1, 0], left[0, 0]), np.arctan2(right[0, 1], right[0, 0])])
+
+
+def _matrix(state: np.ndarray) -> np.ndarray:
+    """End-to-end matrices, shape (..., 2, 2), of states, shape (4, ...)."""
+    s, t = np.exp(state[0]), np.exp(state[1])
+    (ca, cb), (sa, sb) = np.cos(state[2:]), np.sin(state[2:])
+    entries = (s * ca * cb + t * sa * sb, s * ca * sb - t * sa * cb, s * sa * cb - t * ca * sb, s * sa * sb + t * ca * cb)
+    return np.stack(entries, axis=-1).reshape(*s.shape, 2, 2)
+
+
+def _loss(w: np.ndarray) -> Any:
+    return 0.5 * ((w[..., 0, 1] - 1.0) ** 2 + (w[..., 1, 0] - 1.0) ** 2 + w[..., 1, 1] ** 2)
+
+
+def _velocity(state: np.ndarray, depth: int) -> list[float]:
+    """Time derivative of the state under gradient flow of balanced factors (Arora, Cohen, Hu, Luo 2019)."""
+    (s, t), (a, b) = np.exp(state[:2]), state[2:]
+    w = _matrix(state)
+    gradient = np.array([[0.0, w[0, 1] - 1.0], [w[1, 0] - 1.0, w[1, 1]]])
+    left = np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+    right = np.array([[np.cos(b), -np.sin(b)], [np.sin(b), np.cos(b)]])
+    g = left.T @ gradient @ right
+    power, gap = 1.0 - 2.0 / depth, s ** (2.0 / depth) - t ** (2.0 / depth)
+    return [
+        -depth * s**power * g[0, 0],
+        -depth * t**power * g[1, 1],
+        -(g[1, 0] * s + g[0, 1] * t) / gap,
+        -(g[0, 1] * s + g[1, 0] * t) / gap,
+    ]
+
+
+def _jacobian(state: np.ndarray, depth: int) -> np.ndarray:
+    """Central differences: SciPy's own steps grow beyond all bounds along a state that no longer matters, log t."""
+    steps = np.diag(1e-7 * np.maximum(np.abs(state), 1.0))
+    return np.stack(
+        [np.subtract(_velocity(state + h, depth), _velocity(state - h, depth)) / (2.0 * h.max()) for h in steps], axis=1
+    )
