@@ -2,7 +2,7 @@
 
 from . import measures, problems, theory
 from ._version import __version__
-from .challenge import Challenge, challenge
+from .challenges import Challenge, challenge
 from .dynamics import GradientDescent, Record, Run, Stop, group_rmsprop, train
 from .factorizations import MatrixFactorization
 from .problems import (
