@@ -2,6 +2,7 @@
 
 from . import measures, problems, theory
 from ._version import __version__
+from .challenges import Challenge, challenge
 from .dynamics import (
     AlignedFlow,
     EndToEndFlow,
@@ -29,6 +30,7 @@ from .problems import (
 
 __all__ = [
     "AlignedFlow",
+    "Challenge",
     "EndToEndFlow",
     "GradientDescent",
     "GradientFlow",
@@ -45,6 +47,8 @@ __all__ = [
     "Stop",
     "SymmetricFlow",
     "__version__",
+    "challenge",
+    "challenge",
     "group_rmsprop",
     "low_rank_completion",
     "low_rank_sensing",

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy.optimize import brentq
 
 from .._precision import double_precision
 from ..factorizations import MatrixFactorization
@@ -62,22 +61,22 @@ class LinearFlow(AbstractDynamics):
     ('loss', 5.0)
     """
 
-    default_steps = 200
-    lanes_a_thread = 32
+    _default_steps = 200
+    _lanes_a_thread = 32
 
     @property
-    def default_record(self) -> Record:
+    def _default_record(self) -> Record:
         """Two hundred times over the flow."""
         return Record(log_steps=200)
 
-    def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+    def _prepare(self, problem: Any, start: Any) -> MatrixFactorization:
         """Check that the start is a single factor, and return it as lanes."""
         check_factorization(start, problem.shape)
         if start.depth != 1:
             raise ValueError(f"start has depth {start.depth}, but LinearFlow is for depth 1; take rf.GradientFlow().")
         return start.as_lanes()
 
-    def batch(self, problem: Any, start: MatrixFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
+    def _batch(self, problem: Any, start: MatrixFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
         """Return the lanes of a group, ready to run."""
         return _ClosedBatch(problem, start, stop, record, group)
 
@@ -147,7 +146,7 @@ class _ClosedBatch:
             if met is not None:
                 wanted.append(met)
         if end > 0:
-            count = self.record.log_steps or (LinearFlow.default_steps if self.record.every else 0)
+            count = self.record.log_steps or (LinearFlow._default_steps if self.record.every else 0)
             first = min(1e-3 / max(spectrum.rates.max(initial=1.0), 1e-300), end / 2)
             wanted += list(np.geomspace(first, end, count)[:-1]) if count > 1 else []
         return np.unique([0.0, *wanted, end])
@@ -179,6 +178,8 @@ def _loss(problem: Any, spectrum: _Spectrum, time: float) -> float:
 
 def _time_of(problem: Any, spectrum: _Spectrum, level: float, last: float) -> float | None:
     """Return when the loss is at a level, ``None`` if it is not by ``last``."""
+    from scipy.optimize import brentq  # a fifth of a second: only where a level is asked for
+
     if _loss(problem, spectrum, 0.0) <= level:
         return 0.0
     if _loss(problem, spectrum, last) > level:

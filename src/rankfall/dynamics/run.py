@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from .. import measures
-from ..factorizations import MatrixFactorization
+from ..factorizations import MatrixFactorization, SpectralFactorization
 
 # Dimensions of the recorded measures beyond (lane, record).
 _DIMS = {
@@ -38,7 +38,7 @@ class Run:
 
     problem: Any
     dynamics: Any
-    final: MatrixFactorization
+    final: MatrixFactorization | SpectralFactorization
     trajectory: xr.Dataset
     seconds: float
 

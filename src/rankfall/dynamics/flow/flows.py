@@ -32,8 +32,8 @@ class AbstractFlow(AbstractDynamics):
     rtol: float = 1e-9
     solver: Any = "auto"
 
-    default_steps = 100_000
-    lanes_a_thread = 1
+    _default_steps = 100_000
+    _lanes_a_thread = 1
 
     def __post_init__(self) -> None:
         if not 1e-15 <= _checks.positive_number("rtol", self.rtol) <= 1e-2:
@@ -44,22 +44,22 @@ class AbstractFlow(AbstractDynamics):
             Diffrax.of(self.solver, self.rtol)
 
     @property
-    def default_record(self) -> Record:
+    def _default_record(self) -> Record:
         """Every step: an adaptive integrator takes few."""
         return Record(every=1)
 
     @abc.abstractmethod
-    def start(self, problem: Any, start: Any) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: Any, start: Any) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
 
-    def batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> FlowBatch:
+    def _batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> FlowBatch:
         """Return the lanes of a group, ready to run."""
         with double_precision():
-            system, state, given = self.start(problem, start)
+            system, state, given = self._start(problem, start)
             count = sum(int(np.prod(np.shape(a)[1:])) for a in jax.tree.leaves(state))
             rtol = max(self.rtol, 100 * float(np.finfo(problem.dtype).eps))
             rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify())
-            stop = dataclasses.replace(stop, steps=stop.steps or self.default_steps)
+            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
             return FlowBatch(problem, state, given, rule, stop, record, group)
 
     def describe(self) -> dict[str, Any]:
@@ -131,12 +131,12 @@ class GradientFlow(AbstractFlow):
         _checks.flag("certify", self.certify)
         _checks.positive_number("balance_tolerance", self.balance_tolerance)
 
-    def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+    def _prepare(self, problem: Any, start: Any) -> MatrixFactorization:
         """Check that the start fits, and return it as lanes."""
         check_factorization(start, problem.shape)
         return start.as_lanes()
 
-    def start(self, problem: Any, start: MatrixFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: Any, start: MatrixFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         system = factors.FactorSystem(self.balance_tolerance)
         signs = factors.signs_of(start, self.balance_tolerance)
@@ -188,7 +188,7 @@ class SpectralFlow(AbstractFlow):
     ('loss', -707107)
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that the start is balanced and fits, and return it as lanes."""
         spectral = spectral_start("SpectralFlow", problem, start)
         if spectral.depth < 2:
@@ -198,7 +198,7 @@ class SpectralFlow(AbstractFlow):
             )
         return spectral
 
-    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         if two_by_two.fits(problem, start):
             ((row, column),) = np.asarray(problem.unobserved_indices).tolist()
@@ -250,11 +250,11 @@ class EndToEndFlow(AbstractFlow):
                 "solver is 'radau', but must be explicit, such as diffrax.Dopri8(); SpectralFlow is stiff."
             )
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that the start is balanced and fits, and return it as lanes."""
         return spectral_start("EndToEndFlow", problem, start)
 
-    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         given = (start.det_sign, depths_of(start))
         return end_to_end.EndToEndSystem(start.depth), end_to_end.end_to_end_of(start), given

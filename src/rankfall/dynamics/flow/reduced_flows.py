@@ -45,7 +45,7 @@ class IdentityFlow(AbstractFlow):
     np.float64(7.977702976)
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         spectral = _base_start("IdentityFlow", problem, start)
         w = np.asarray(spectral.matrix)
@@ -57,7 +57,7 @@ class IdentityFlow(AbstractFlow):
             )
         return spectral
 
-    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         w = np.asarray(start.matrix)
         x, zero = w[:, 0, 0], np.zeros(len(w))
@@ -83,7 +83,8 @@ class SymmetricFlow(AbstractFlow):
 
     Notes
     -----
-    The numbers are ``ln w11``, ``1 - w12`` and ``ln det W``, none of which cancels; `SpectralFlow` does the same for every start.
+    The numbers are ``ln w11``, ``1 - w12`` and ``ln det W``, none of which cancels; `SpectralFlow` does the same for
+    every start.
 
     References
     ----------
@@ -98,7 +99,7 @@ class SymmetricFlow(AbstractFlow):
     70711
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         spectral = _base_start("SymmetricFlow", problem, start)
         w = np.asarray(spectral.matrix)
@@ -110,7 +111,7 @@ class SymmetricFlow(AbstractFlow):
             )
         return spectral
 
-    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         w, zero = np.asarray(start.matrix), np.zeros(start.lanes or 1)
         state = SymmetricState(np.log(w[:, 0, 0]), 1 - w[:, 0, 1], np.asarray(start.log_abs_det), zero)
@@ -153,7 +154,7 @@ class AlignedFlow(AbstractFlow):
     array([2.9726, 0.0518])
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         if not isinstance(problem, MatrixCompletion) or problem.observed != problem.shape[0] * problem.shape[1]:
             raise ValueError(
@@ -176,7 +177,7 @@ class AlignedFlow(AbstractFlow):
             )
         return spectral
 
-    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, their determinant signs and depths, and the singular vectors."""
         state = AlignedState(np.asarray(start.log_singular_values), np.zeros(start.lanes or 1))
         return AlignedSystem(), state, (start.det_sign, depths_of(start), start.left, start.right)

@@ -13,7 +13,7 @@ ENERGY_TOLERANCE = 1e-6
 
 
 class Constants(eqx.Module):
-    """Numbers of a lane that do not move: loss and determinant sign at the start, depth, and what else a system needs."""
+    """Numbers of a lane that do not move: loss and determinant sign at the start, depth, what else is needed."""
 
     loss: Array
     det_sign: Array
