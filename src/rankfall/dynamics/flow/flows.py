@@ -203,7 +203,7 @@ class SpectralFlow(AbstractFlow):
         if two_by_two.fits(problem, start):
             ((row, column),) = np.asarray(problem.unobserved_indices).tolist()
             system = two_by_two.TwoByTwoSystem(row, column)
-            return system, two_by_two.two_by_two_of(start, problem), (start.det_sign, depths_of(start))
+            return system, two_by_two.two_by_two_of(start), (start.det_sign, depths_of(start))
         return polar.PolarSystem(start.depth), polar.polar_of(start), (start.det_sign, depths_of(start))
 
 

@@ -51,6 +51,10 @@ class AbstractSystem(abc.ABC):
     def view(self, problem: Any, state: Any, constants: Constants) -> Any:
         """State as a factorization, which is measured and returned."""
 
+    def settle(self, problem: Any, state: Any, constants: Constants) -> tuple[Any, Constants]:
+        """Return the state that goes on after a step, and its constants: both may be written down anew."""
+        return state, constants
+
     def watch(self, problem: Any, state: Any, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
         """Return errors of what must be conserved, by their recorded names, and whether the certificate is lost."""
         error = abs(constants.loss - loss - state.dissipated) / constants.loss
