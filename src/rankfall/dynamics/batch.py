@@ -184,13 +184,19 @@ def schedule_of(stop: Stop, record: Record, dtype: str) -> loop.Schedule:
     kind, last_step = np.dtype(dtype), stop.steps or loop.FAR
     return loop.Schedule(
         every=np.int64(record.every or loop.FAR // 2),
-        steps=np.append(record.steps(last_step), loop.FAR),
-        levels=np.append(record.levels(), -1.0).astype(kind),
-        times=np.append(record.times(), np.inf),
+        steps=_padded(record.steps(last_step), loop.FAR),
+        levels=_padded(record.levels(), -1.0).astype(kind),
+        times=_padded(record.times(), np.inf),
         last_step=np.int64(last_step),
         last_loss=kind.type(-1.0 if stop.loss is None else stop.loss),
         last_time=np.float64(np.inf if stop.flow_time is None else stop.flow_time),
     )
+
+
+def _padded(values: np.ndarray, never: float) -> np.ndarray:
+    """Append what is never met, up to a power of two: few lengths, so few programs to compile."""
+    size = 16 << max(0, int(len(values) / 16).bit_length())
+    return np.append(values, np.full(size - len(values), never, values.dtype))
 
 
 def _take(value: Any, which: np.ndarray, axis: int) -> np.ndarray:

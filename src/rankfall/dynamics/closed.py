@@ -111,7 +111,7 @@ class _ClosedBatch:
         """Return the matrices at the end, as lanes."""
         return MatrixFactorization([np.stack(self.ends).astype(self.problem.dtype)])
 
-    def _one(self, lane: int, w: np.ndarray) -> None:
+    def _one(self, lane: Any, w: np.ndarray) -> None:
         spectrum = _decompose(self.problem, w)
         end, reason = self._end(spectrum)
         times = self._times(spectrum, end)

@@ -29,7 +29,7 @@ class FlowBatch:
         self,
         problem: Any,
         state: Any,
-        given: tuple[Any, Any],
+        given: tuple[Any, ...],
         rule: FlowRule,
         stop: Stop,
         record: Record,

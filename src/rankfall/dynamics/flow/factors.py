@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from ... import measures
 from ..._types import Array
@@ -101,6 +102,7 @@ def signs_of(start: MatrixFactorization, tolerance: float) -> Any:
     lanes = start.lanes
     if start.shape[0] != start.shape[1] or start.depth < 2:
         return jnp.zeros(lanes)
-    largest = jnp.stack([jnp.sum(jnp.square(w), axis=(-2, -1)) for w in start.factors]).max(axis=0)
-    balanced = jnp.asarray(measures.unbalancedness(start.factors)) <= tolerance * largest
-    return jnp.where(balanced, measures.det_sign(start.factors), 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not balanced
+        largest = np.max([np.sum(np.square(w), axis=(-2, -1)) for w in start.factors], axis=0)
+        balanced = np.asarray(measures.unbalancedness(start.factors)) <= tolerance * largest
+    return np.where(balanced, measures.det_sign(start.factors), 0.0)

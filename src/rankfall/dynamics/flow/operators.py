@@ -79,7 +79,7 @@ def descent_weight(depth: float) -> Any:
 
 
 def _descent_weight(depth: float, a: Any, b: Any) -> Array:
-    gap = abs(a - b)
+    gap = _gap(a, b)
     return jnp.exp(2 * (1 - 1 / depth) * jnp.maximum(a, b)) * ratio_of_decays(2.0, 2.0 / depth, gap)
 
 
@@ -89,7 +89,7 @@ def rotation_weight(depth: float) -> Any:
 
 
 def _rotation_weight(depth: float, a: Any, b: Any) -> Array:
-    gap = abs(a - b)
+    gap = _gap(a, b)
     return jnp.exp((1 - 2 / depth) * jnp.maximum(a, b)) * ratio_of_decays(1.0, 2.0 / depth, gap)
 
 
@@ -100,12 +100,17 @@ def log_weight(depth: float) -> Any:
 
 def _log_weight(depth: float, a: Any, b: Any) -> Array:
     rate = 2.0 / depth
-    gap = abs(a - b)
+    gap = _gap(a, b)
     small = gap * rate < 1e-5
     safe = jnp.where(small, 1.0, gap)
     # gap / (1 - exp(-rate gap))
     quotient = jnp.where(small, (1 + rate * gap / 2) / rate, safe / -jnp.expm1(-rate * safe))
     return jnp.exp(a - rate * jnp.maximum(a, b)) * quotient
+
+
+def _gap(a: Any, b: Any) -> Array:
+    """Distance, with derivative zero where there is none (JAX takes that of ``abs`` to be one)."""
+    return jnp.maximum(a, b) - jnp.minimum(a, b)
 
 
 def ratio_of_decays(first: float, second: Any, gap: Any) -> Array:

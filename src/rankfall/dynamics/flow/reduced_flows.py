@@ -188,7 +188,5 @@ def _base_start(name: str, problem: Any, start: Any) -> SpectralFactorization:
     observed = [[0, 1], [1, 0], [1, 1]]
     fits = isinstance(problem, MatrixCompletion) and problem.shape == (2, 2) and problem.loss_kind == "half_sse"
     if not fits or problem.indices.tolist() != observed or problem.values.tolist() != [1.0, 1.0, 0.0]:
-        raise ValueError(
-            f"problem is another than rf.two_by_two(), but {name} is its flow alone; take rf.SpectralFlow()."
-        )
+        raise ValueError(f"problem is not rf.two_by_two(), but {name} is its flow alone; take rf.SpectralFlow().")
     return spectral_start(name, problem, start)
