@@ -367,10 +367,15 @@ def write(until: str) -> None:
         digits = {key: mp.nstr(x, 30 if key in VALUES else 2, strip_zeros=False) for key, x in values.items()}
         records.append(name | digits)
         records.sort(key=lambda one: (one["depth"], -float(one["scale"]), one["start"], -float(one["loss"])))
-        table = {"made by": made_by, "precision": precision, "problem": PROBLEM, "records": records}
-        TABLE.write_text(json.dumps(table, indent=1) + "\n")
+        TABLE.write_text(as_json({"made by": made_by, "problem": PROBLEM, "precision": precision}, records))
         shown = (f"{key}={value}" for key, value in (name | digits).items() if key != "M")
         print(f"{clock.perf_counter() - begun:7.1f} s", *shown, flush=True)
+
+
+def as_json(head: dict[str, Any], records: list[dict[str, Any]]) -> str:
+    """The table, one line to a record."""
+    lines = ",\n".join(f"  {json.dumps(record)}" for record in records)
+    return json.dumps(head, indent=1)[:-2] + f',\n "records": [\n{lines}\n ]\n}}\n'
 
 
 def check(until: str) -> None:
