@@ -370,6 +370,13 @@ def test_bounds_that_say_nothing_are_not_certified():
     assert not one.certified and one.reason == "there is one record only"
 
 
+def test_lanes_of_which_nothing_is_said_are_told(deep):
+    early = deep.trajectory.isel(record=slice(0, 3))
+    lanes = xr.concat([deep.trajectory.isel(lane=[0], record=slice(100, 103)), early.isel(lane=[1])], "lane")
+    c = certificates(dataclasses.replace(deep, trajectory=lanes))["unobserved-entry"]
+    assert c.certified and c.where["lane"] == 0 and c.reason == "put to no record of 1 of 2 lanes"
+
+
 def test_records_too_far_apart_say_nothing_of_the_log_determinant(deep):
     sparse = dataclasses.replace(deep, trajectory=deep.trajectory.isel(record=slice(None, None, 20)))
     c = certificates(sparse)["log-determinant"]

@@ -126,7 +126,9 @@ def judge(statement: Statement, places: dict[str, NDArray[Any]], objections: str
     got, wanted = (float(np.broadcast_to(a, slack.shape)[lane, record]) for a in (statement.measured, statement.bound))
     compared = f"{got:.6g} is {'below' if statement.least else 'above'} {wanted:.6g}"
     violated = "" if held else f"violated: {compared} in lane {lane} at step {where['step']}"
-    reason = "; ".join(filter(None, [objections, violated])) or basis
+    silent = ~tested.any(axis=1)
+    partly = f"put to no record of {int(silent.sum())} of {silent.size} lanes" if silent.any() else ""
+    reason = "; ".join(filter(None, [objections, violated] if objections or violated else [basis, partly]))
     certified = held and not objections
     numbers = (wanted, got, statement.tolerance)
     return Certificate(*words, *numbers, certified, margin=margin, where=where, reason=reason)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from rankfall.dynamics.flow.system import ENERGY_TOLERANCE
 from rankfall.theory import bounds, rates
@@ -120,6 +119,8 @@ def _log_determinant(records: Records) -> Statement:
 
 def _integral(times: FloatArray, values: FloatArray, every: int) -> FloatArray:
     """Integral from the first time to each, by a spline through every so manieth record and the last."""
+    from scipy.interpolate import CubicSpline  # a tenth of a second, which only this statement needs
+
     chosen = np.unique(np.append(np.arange(0, len(times), every), len(times) - 1))
     return np.asarray(CubicSpline(times[chosen], values[chosen]).antiderivative()(times))
 
