@@ -27,6 +27,9 @@ def train(problem=None, first=FULL, dynamics=None, **options):
     return rf.train(problem or rf.two_by_two(), first, dynamics or rf.GradientDescent(0.1), **options)
 
 
+RUN = train(stop=rf.Stop(steps=1), progress=False)
+
+
 CASES = {
     "array": [lambda a=a: COMPLETION.from_dense(a) for a in ("abc", [[1, 2], [3]], [[1j, 2], [3, 4]], [1.0, 2.0],
               np.zeros((2, 2, 2)), [[np.inf, 1], [1, 0]], [[]], np.zeros((0, 2)), [[NAN, NAN]], None, [[HUGE]], [["1"]],
@@ -174,6 +177,10 @@ CASES = {
     "position ": [lambda p=p: THEORY.norm_constants("nuclear", position=p) for p in ((2, 0), 3, None)],
     "depth ": [lambda d=d: rf.challenge("nuclear", depth=d) for d in (1, 2.5, "a", None, True)],
     "key ": [lambda k=k: rf.challenge("nuclear", key=k) for k in (0, "a", jax.random.split(KEY, 2))],
+    "run": [lambda r=r: THEORY.check(r) for r in (None, "x", RUN.trajectory, HUGE)]
+    + [lambda: THEORY.check(train(rf.MatrixSensing(np.ones((1, 2, 2)), [1]), stop=rf.Stop(steps=1), progress=False))],
+    "norms": [lambda n=n: THEORY.check(RUN, norms=n) for n in ("nuclear", 5, [3.0], [None], ["a"], [True], [HUGE],
+              EYE, [EYE])],
     "dynamics": [lambda: train(dynamics=1e-2)],
     "stop": [lambda: train(stop=5)],
     "record": [lambda: train(record=5)],

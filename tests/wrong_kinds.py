@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 import rankfall as rf
-from bad_input import EYE, FULL, HUGE, KEY, LANES, PROBLEM, RAGGED, raised
+from bad_input import EYE, FULL, HUGE, KEY, LANES, PROBLEM, RAGGED, RUN, raised
 
 KINDS = [object(), {1: 2}, RAGGED, np.array([1j]), (x for x in "ab"), np.array([[None, object()]]), HUGE, b"ab",
          np.datetime64("2020"), jax.random.split(KEY, (2, 2)), np.zeros(2, dtype=[("a", float)])]  # fmt: skip
@@ -23,7 +23,9 @@ THEORY = dict.fromkeys(["t", "scale", "unobserved", "x", "p", "q", "z", "z_prime
                         "triangle_constant", "excess", "max_norm_eij", "alpha", "step_size", "time", "weight_decay",
                         "measured", "expected", "tolerance"], 1.0)  # fmt: skip
 THEORY |= {"loss": 0.25, "depth": 3, "steps": 3, "X": [[1.0, 2.0]], "y": [1.0], "start": [0.0, 0.0], "position": (0, 0)}
-THEORY |= {"control": ("there", 0.0), "absolute": False, "norm": "nuclear"} | dict.fromkeys(TEXTS, "words")
+THEORY |= {"control": ("there", 0.0), "absolute": False, "norm": "nuclear", "run": RUN, "norms": []} | dict.fromkeys(
+    TEXTS, "words"
+)
 
 CALLS = [
     (COMPLETION.from_dense, {"array": PROBLEM, "truth": EYE, "required_det_sign": 1} | INFIMA),

@@ -2,7 +2,8 @@
 
 ``solution_set``, ``bounds``, ``published``, ``any_norm``, ``perturbation`` and ``sign_rule`` are about
 ``[[*, 1], [1, 0]]`` and its relatives; ``rates`` and ``recursion`` about the way training gets there; ``regression``
-about the case where the smallest norm IS what training picks; ``claim`` about saying so.
+about the case where the smallest norm IS what training picks; ``claim`` about saying so; ``check`` puts the theorems to
+a run.
 """
 
 from rankfall.theory.any_norm import NormConstants, generic_norm_bound, norm_constants, theorem1_any_norm_bound
@@ -15,6 +16,8 @@ from rankfall.theory.bounds import (
     unobserved_lower_bound,
     unobserved_lower_bound_simple,
 )
+from rankfall.theory.certificate import Certificate
+from rankfall.theory.check import check
 from rankfall.theory.claim import Claim, Control, at_least, at_most, close_to
 from rankfall.theory.entropy import binary_entropy
 from rankfall.theory.perturbation import (
@@ -49,6 +52,7 @@ from rankfall.theory.solution_set import (
 
 __all__ = [
     "SUBOPTIMALITY_CROSSOVER",
+    "Certificate",
     "Claim",
     "Control",
     "IdentityDescent",
@@ -56,6 +60,7 @@ __all__ = [
     "at_least",
     "at_most",
     "binary_entropy",
+    "check",
     "close_to",
     "depth_law_determinant",
     "descent_iterate",

@@ -1,0 +1,119 @@
+"""What the theorems need of a run: its recorded measures as arrays of shape (lanes, records), in one convention."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rankfall.dynamics import EndToEndFlow, GradientDescent
+from rankfall.theory._inputs import FloatArray
+from rankfall.theory.family import Family
+
+# Names of the Schatten norms that have one, and of other recorded norms whose value at a matrix with a single 1 is 1.
+_SCHATTEN = {1.0: "nuclear", 2.0: "frobenius", np.inf: "spectral"}
+_BY_NAME = ("max_row_sum", "max_column_sum")
+
+
+@dataclass(frozen=True)
+class Records:
+    """Recorded measures of a run on a problem of the family."""
+
+    run: Any
+    family: Family
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """Return a variable of the trajectory in double precision."""
+        return np.asarray(self.run.trajectory[name].values, dtype=np.float64)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.run.trajectory
+
+    @property
+    def depth(self) -> float:
+        """Number of layers."""
+        return float(self.run.trajectory.attrs["depth"])
+
+    @property
+    def flow(self) -> bool:
+        """Whether it is the flow that the theorems speak about, and not descent."""
+        return not isinstance(self.run.dynamics, GradientDescent)
+
+    @property
+    def double(self) -> bool:
+        """Whether it was trained in double precision."""
+        return bool(self.run.problem.dtype == "float64")
+
+    @property
+    def tolerance(self) -> float:
+        """Rounding of a bound that is attained in the limit, relative to it."""
+        return 1e-9 if self.double else 1e-4
+
+    @cached_property
+    def exists(self) -> NDArray[np.bool_]:
+        """Which records there are: lanes end at different ones, and a diverged one has no loss."""
+        return (self.run.trajectory["step"].values >= 0) & np.isfinite(self["loss"])
+
+    @cached_property
+    def loss(self) -> FloatArray:
+        """Half the sum of squared residuals; 1 where there is no record."""
+        return np.where(self.exists, np.asarray(self.run.problem.half_sse(self["loss"])), 1.0)
+
+    @cached_property
+    def time(self) -> FloatArray:
+        """Flow time of the loss in that convention."""
+        half = self.run.problem.loss_kind == "half_sse"
+        return self["time"] * (1.0 if half else 2.0 / self.run.problem.observed)
+
+    @cached_property
+    def sign(self) -> FloatArray:
+        """Sign of the determinant, times the required one; 0 where rounding has taken it."""
+        sign = self["det_sign"] * self.family.required_det_sign
+        if isinstance(self.run.dynamics, EndToEndFlow):
+            # It knows nothing but the matrix, whose determinant is noise once a singular value is.
+            s = self["singular_values"]
+            known = s[..., -1] > 100.0 * self.family.size * np.finfo(np.float64).eps * s[..., 0]
+            sign = np.where(known, sign, 0.0)
+        return np.where(np.isfinite(sign), sign, 0.0)
+
+    @cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Records of the required sign; all of a run that has none, which is refused anyway."""
+        right = self.exists & (self.sign > 0)
+        return right if right.any() else self.exists
+
+    @cached_property
+    def entry(self) -> FloatArray:
+        """Absolute value of the unobserved entry."""
+        return np.abs(self["unobserved"][..., 0])
+
+    @cached_property
+    def determinant(self) -> FloatArray:
+        """Absolute value of the determinant."""
+        return np.exp(self["log_abs_det"])
+
+    @cached_property
+    def start_scale(self) -> FloatArray:
+        """Root mean square entry of each start, shape (lanes, 1)."""
+        first = self["singular_values"][:, :1]
+        return np.sqrt((first**2).sum(axis=-1)) / self.family.size
+
+    @cached_property
+    def norms(self) -> dict[str, tuple[float, FloatArray]]:
+        """Recorded norms by name: the constant of their triangle inequality, and their values."""
+        exponents, values = self["p"], self["schatten_norm"]
+        found = {
+            schatten_name(p): (2.0 ** max(1.0 / p - 1.0, 0.0), values[..., i]) for i, p in enumerate(exponents.tolist())
+        }
+        return found | {name: (1.0, self[name]) for name in _BY_NAME if name in self}
+
+    @property
+    def places(self) -> dict[str, NDArray[Any]]:
+        """What is said of a place beyond its lane and record."""
+        return {name: self.run.trajectory[name].values for name in ("step", "time", "loss")}
+
+
+def schatten_name(p: float) -> str:
+    """Name of the Schatten norm of an exponent."""
+    return _SCHATTEN.get(p, f"schatten-{p:g}")
