@@ -120,6 +120,27 @@ def reproduce(
     return 0 if all(claim.ok for _, claim in claims) else 1
 
 
+@app.command(epilog="Example: rankfall verify theorem-1 convergence --json claims.json")
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Statements; all without a name.")] = None,
+    json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the claims to a file too.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the table.")] = False,
+) -> int:
+    """Check every statement of the talk anew, each with a control in which it must fail."""
+    from rich.console import Console
+
+    from ..statements import verify
+
+    console = Console(markup=False, highlight=False, stderr=True)
+    claims = verify(names, None if quiet else lambda name: console.print(f"checking {name}"))
+    _print_statements(claims)
+    failed = [name for name, claim in claims if not claim.ok]
+    print(f"{len(claims) - len(failed)} of {len(claims)} statements hold where they must and fail where they must.")
+    if json is not None:
+        _write_claims(json, claims)
+    return 1 if failed else 0
+
+
 @app.command(epilog="Example: rankfall report --out results")
 def report(out: Out = "out") -> int:
     """Write the page again from the results already stored."""
@@ -167,6 +188,40 @@ def _measured(claim: dict[str, Any]) -> str:
     return readable(claim["measured"], claim["expected"])
 
 
+def _write_claims(path: str, claims: list[tuple[str, Any]]) -> None:
+    import json
+
+    text = json.dumps([{"statement_of": name, **claim.to_dict()} for name, claim in claims], indent=1)
+    if not path:
+        raise ValueError("json is '', but must be the path of a file, such as claims.json.")
+    Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def _print_statements(claims: list[tuple[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from ..report.page import readable
+
+    console = Console(markup=False, highlight=False)
+    for _, claim in claims:
+        fields = claim.to_dict()
+        control = fields["control"]
+        numbers = f"measured {_measured(fields)}, expected {readable(fields['expected'])}"
+        against = f"; control {readable(control['measured'])} ({control['what']})" if control else ""
+        console.print(Text.assemble((claim.name, "bold"), ": ", _verdict(claim)))
+        console.print(Padding(f"{claim.statement}. [{claim.source}]", (0, 0, 0, 4)))
+        console.print(Padding(Text(f"{numbers}{against}", style="dim"), (0, 0, 0, 4)))
+
+
+def _verdict(claim: Any) -> Any:
+    from rich.text import Text
+
+    words = "holds" if claim.ok else "control did not fail" if claim.holds else "DOES NOT HOLD"
+    return Text(words, style="green" if claim.ok else "bold red")
+
+
 def _print_claims(claims: list[tuple[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -182,7 +237,6 @@ def _print_claims(claims: list[tuple[str, Any]]) -> None:
             table.add_section()
             table.add_row(Text(name, style="bold"))
         fields = claim.to_dict()
-        words = "holds" if claim.ok else "control did not fail" if claim.holds else "DOES NOT HOLD"
         texts = [Text(text) for text in (claim.name, readable(fields["expected"]), _measured(fields))]
-        table.add_row(*texts, Text(words, style="green" if claim.ok else "bold red"))
+        table.add_row(*texts, _verdict(claim))
     Console().print(table)

@@ -1,0 +1,80 @@
+"""The statements of the talk, each checked anew with a control in which it must fail: what ``rankfall verify`` prints.
+
+``solutions``: about the solution set of ``[[*, 1], [1, 0]]``, without training. ``theorems``: along gradient flow.
+``dynamics``: about the flow itself. ``conjectures``: what training does or does not minimise.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from .. import _checks
+from ..dynamics.monitor import interrupts, raise_if_interrupted
+from ..dynamics.threads import side_by_side
+from ..theory.claim import Claim
+from . import conjectures, dynamics, solutions, theorems
+
+STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
+    "rank-of-solutions": solutions.rank_of_solutions,
+    "schatten-minimiser": solutions.schatten_minimiser,
+    "bounded-minimisers": solutions.bounded_minimisers,
+    "rank-suboptimality": solutions.rank_suboptimality,
+    "theorem-1": theorems.theorem_1,
+    "theorem-2": theorems.theorem_2,
+    "positions": theorems.positions,
+    "determinant-sign": theorems.determinant_sign,
+    "probability-one-half": theorems.probability_one_half,
+    "convergence": theorems.convergence,
+    "singular-values": dynamics.singular_values,
+    "balancedness": dynamics.balancedness,
+    "flows-agree": dynamics.flows_agree,
+    "descent-follows-flow": dynamics.descent_follows_flow,
+    "regression": dynamics.regression,
+    "gunasekar": conjectures.gunasekar,
+    "arora": conjectures.arora,
+}
+
+
+def verify(names: Sequence[str] | None = None, say: Callable[[str], object] | None = None) -> list[tuple[str, Claim]]:
+    """Check the statements of the talk.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Which ones; all by default.
+    say : callable, optional
+        Is told the name of each statement before it is checked.
+
+    Returns
+    -------
+    list of (str, Claim)
+        In the order asked for. A claim counts as verified when ``claim.ok``: it holds, and its control fails.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+
+    Examples
+    --------
+    >>> from rankfall.statements import verify
+    >>> [(name, claim.ok) for name, claim in verify(["rank-of-solutions"])]
+    [('rank-of-solutions', True)]
+    """
+    wanted = list(STATEMENTS) if names is None else _checks.sequence("names", names, "a list of names of statements")
+    for name in wanted:
+        _checks.one_of("names", name, STATEMENTS)
+
+    def task(name: str) -> list[tuple[str, Claim]]:
+        raise_if_interrupted()
+        if say is not None:
+            say(name)
+        claims = [(name, claim) for claim in STATEMENTS[name]()]
+        raise_if_interrupted()
+        return claims
+
+    with interrupts():
+        # Side by side: one is compiled while another runs.
+        return sum(side_by_side([partial(task, name) for name in dict.fromkeys(wanted)]), [])
+
+
+__all__ = ["STATEMENTS", "verify"]

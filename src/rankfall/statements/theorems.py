@@ -1,0 +1,234 @@
+"""Statements about where gradient flow goes, checked along trajectories."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..dynamics import LinearFlow, Record, Run, SpectralFlow, Stop, train
+from ..factorizations import MatrixFactorization, SpectralFactorization
+from ..problems import two_by_two
+from ..theory import at_least, at_most, check, close_to
+from ..theory.claim import Claim
+
+TALK = "Razin and Cohen (2020)"
+LANES = 8
+LOSS = 1e-10
+
+
+def _starts(depth: int, det_sign: int = 1, seed: int = 0) -> SpectralFactorization:
+    """Balanced starts of four scales, not symmetric, from the same draws for every depth."""
+    scales = np.repeat([1e-1, 1e-2, 1e-4, 1e-6], LANES // 4)
+    keys = jax.random.split(jax.random.key(seed), LANES)
+    drawn = MatrixFactorization.init((2, 2), 2, kind="balanced", scale=scales, det_sign=det_sign, key=keys)
+    return SpectralFactorization.from_end_to_end(drawn.full(), depth)
+
+
+def _flow(problem: Any, start: Any, **stop: Any) -> Run:
+    return train(problem, start, SpectralFlow(), stop=Stop(**stop), progress=False)
+
+
+def _worst(runs: list[Run], wanted: tuple[str, ...]) -> float:
+    """Smallest margin of the certificates of these names; a refused run has none."""
+    margins = [c.margin if c.certified else -1.0 for run in runs for c in check(run) if c.name.startswith(wanted)]
+    return min(margins) if margins else -1.0
+
+
+def _without(run: Run, wanted: tuple[str, ...]) -> float:
+    """Smallest margin of the same inequalities without asking whether their hypotheses hold."""
+    return min(c.margin for c in check(run) if c.name.startswith(wanted))
+
+
+def theorem_1() -> list[Claim]:
+    """All norms grow like one over the root of the loss, ranks fall to their infimum."""
+    problem = two_by_two()
+    runs = [_flow(problem, _starts(depth), loss=LOSS) for depth in (2, 3, 4, 8)]
+    wrong = _flow(problem, _starts(3, det_sign=-1), loss=1e-6)
+    reached = min(_reached(run) for run in runs)
+    tail = f"(depths 2, 3, 4, 8, {LANES} starts each, to loss {LOSS:g}; smallest margin)"
+    what = "starts of negative determinant"
+    return [
+        close_to(
+            "flow-reaches-the-loss",
+            f"Gradient flow reaches loss {LOSS:g} from all {LANES} starts of each depth (fewest of a depth)",
+            f"{TALK}, section 3.3",
+            reached,
+            LANES,
+            0.0,
+            ("the wrong side of a perturbed problem, given flow time 1e8", _reached(_stuck())),
+        ),
+        at_least(
+            "theorem-1-entry",
+            f"At every loss the unobserved entry is at least the sharp bound {tail}",
+            f"{TALK}, theorem 1, sharpened",
+            _worst(runs, ("unobserved-entry",)),
+            0.0,
+            1e-9,
+            (what, _without(wrong, ("unobserved-entry",))),
+            absolute=True,
+        ),
+        at_least(
+            "theorem-1-norms",
+            f"Norms are at least a / sqrt(loss) - b with the constants of the paper {tail}",
+            f"{TALK}, theorem 1",
+            _worst(runs, ("theorem-1a",)),
+            0.0,
+            1e-9,
+            (what, _without(wrong, ("theorem-1a",))),
+            absolute=True,
+        ),
+        at_least(
+            "theorem-1-ranks",
+            f"Effective rank and distance to rank 1 are at most the paper's bounds {tail}",
+            f"{TALK}, theorem 1",
+            _worst(runs, ("theorem-1b", "theorem-1c")),
+            0.0,
+            1e-9,
+            (what, _without(wrong, ("theorem-1b", "theorem-1c"))),
+            absolute=True,
+        ),
+    ]
+
+
+def _reached(run: Run) -> int:
+    return int((np.asarray(run.stop_reason) == "loss").sum())
+
+
+def _stuck() -> Run:
+    """Run starts on the wrong side of a perturbed problem, where the loss cannot fall below e^2 / 2."""
+    start = SpectralFactorization.from_end_to_end(np.repeat(np.diag([-1.0, -1.0])[None], LANES, 0), 2)
+    return _flow(two_by_two(1.0, 1.0, 0.3), start, flow_time=1e8, loss=LOSS)
+
+
+def theorem_2() -> list[Claim]:
+    """Check the same for perturbed observations, as far as the perturbation lets it."""
+    perturbed = ("unobserved-entry", "distance-to-infimal-rank", "effective-rank")
+    runs, limits = [], []
+    for z, z_prime, eps in ((-2.0, 0.5, 0.0), (3.0, 0.2, 0.0), (1.0, 1.0, 0.1), (-2.0, 0.5, 0.05), (1e-1, 2.0, 1e-2)):
+        problem = two_by_two(z, z_prime, eps)
+        run = _flow(problem, _starts(3, problem.required_det_sign or 1), loss=LOSS, steps=2000)
+        runs.append(run)
+        if eps:
+            ended = np.asarray(run.stop_reason) == "loss"
+            last = _last(run, "unobserved")[ended, 0]
+            limits.append(float(np.abs(last).min() / abs(z * z_prime / eps)))
+    wrong = _flow(two_by_two(1.0, 1.0, 0.1), _starts(3, -1), loss=1e-6, steps=2000)
+    return [
+        at_least(
+            "theorem-2",
+            "Perturbed observations [[*, z], [z', e]]: the bounds of the unobserved entry, "
+            "distance and "
+            "effective rank hold (five problems, 8 starts each; smallest margin)",
+            f"{TALK}, theorem 2, sharpened",
+            _worst(runs, perturbed),
+            0.0,
+            1e-9,
+            ("starts of the wrong determinant sign", _without(wrong, perturbed)),
+            absolute=True,
+        ),
+        at_least(
+            "theorem-2-limit",
+            "and where e is not 0 the entry ends at |z z' / e| or beyond (smallest share)",
+            f"{TALK}, theorem 2",
+            min(limits),
+            0.9,
+            0.0,
+            ("starts of the wrong sign", float(np.abs(_last(wrong, "unobserved")).min() / 10)),
+        ),
+    ]
+
+
+def _last(run: Run, name: str) -> np.ndarray:
+    steps = run.trajectory["step"].values
+    at = (steps >= 0).sum(axis=1) - 1
+    return np.asarray(run.trajectory[name].values[np.arange(len(at)), at])
+
+
+def positions() -> list[Claim]:
+    """Move the unobserved entry to the other places, with the sign of the determinant turned where it must."""
+    runs = []
+    for place in ((0, 1), (1, 0), (1, 1)):
+        problem = two_by_two(position=place)
+        runs.append(_flow(problem, _starts(3, problem.required_det_sign or 1), loss=1e-8))
+    wrong = _flow(two_by_two(position=(0, 1)), _starts(3, 1), loss=1e-6)
+    return [
+        at_least(
+            "positions",
+            "The theorem holds wherever the unobserved entry is, with the determinant sign "
+            "that swapping "
+            "rows and columns asks for (three places, 8 starts each; smallest margin)",
+            f"{TALK}, section 3.3",
+            _worst(runs, ("unobserved-entry",)),
+            0.0,
+            1e-9,
+            ("off the diagonal with the sign of the diagonal", _without(wrong, ("unobserved-entry",))),
+            absolute=True,
+        ),
+    ]
+
+
+def determinant_sign() -> list[Claim]:
+    """Gradient flow of two factors or more never changes the sign of the determinant; one factor does."""
+    problem = two_by_two()
+    runs = [_flow(problem, _starts(depth, sign), loss=1e-6) for depth in (2, 3) for sign in (1, -1)]
+    kept = np.mean([(_last(run, "det_sign") == run.trajectory["det_sign"].values[:, 0]).mean() for run in runs])
+    start = MatrixFactorization([np.array([[0.5, 0.0], [0.0, 0.5]])])
+    single = train(problem, start, LinearFlow(), stop=Stop(loss=1e-6), record=Record(log_steps=50), progress=False)
+    signs = single.trajectory["det_sign"].values[0]
+    return [
+        close_to(
+            "determinant-sign",
+            "The determinant keeps the sign it starts with (share of 32 starts of both signs)",
+            f"{TALK}, lemma on the determinant",
+            float(kept),
+            1.0,
+            0.0,
+            ("one factor, from I/2", float(signs[0] == signs[-1])),
+        ),
+    ]
+
+
+def probability_one_half() -> list[Claim]:
+    """Random starts have a positive determinant with probability one half."""
+    draws, shares = 4000, []
+    for depth in (2, 3, 4):
+        keys = jax.random.split(jax.random.key(depth), draws)
+        starts = MatrixFactorization.init((2, 2), depth, scale=1e-2, key=keys)
+        shares.append(float((np.linalg.slogdet(starts.full())[0] > 0).mean()))
+    away = max(shares, key=lambda share: abs(share - 0.5))
+    identity = MatrixFactorization.init((2, 2), 2, kind="identity", alpha=np.geomspace(1e-3, 1.0, 100)).full()
+    always = float((np.linalg.slogdet(identity)[0] > 0).mean())
+    return [
+        close_to(
+            "probability-one-half",
+            f"Gaussian factors have a positive determinant with probability 1/2 "
+            f"(depths 2, 3, "
+            f"4, {draws} draws each, within four standard deviations; the share farthest from it)",
+            f"{TALK}, section 3.3",
+            away,
+            0.5,
+            2 / np.sqrt(draws),
+            ("multiples of the identity", always),
+            absolute=True,
+        ),
+    ]
+
+
+def convergence() -> list[Claim]:
+    """Depth 2 converges from every positive multiple of the identity."""
+    alphas = np.array([1e-3, 1e-2, 0.1, 0.5, 1.0, 2.0, 5.0, 20.0])
+    start = SpectralFactorization.from_end_to_end(alphas[:, None, None] * np.eye(2), 2)
+    run = _flow(two_by_two(), start, loss=LOSS)
+    return [
+        at_most(
+            "convergence",
+            "Depth 2 from alpha I converges to zero loss, for alpha in (0, 1] and beyond "
+            "(1e-3 to 20; "
+            f"largest loss at the end, asked for {LOSS:g})",
+            f"{TALK}, proposition on convergence",
+            float(_last(run, "loss").max()),
+            LOSS,
+            1e-9,
+            ("the wrong side of a perturbed problem", float(_last(_stuck(), "loss").max())),
+        ),
+    ]

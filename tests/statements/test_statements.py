@@ -1,0 +1,63 @@
+"""Every statement holds, its control fails, and a fault in the training is found out."""
+
+import json
+
+import jax
+import pytest
+
+from rankfall.cli import main
+from rankfall.factorizations import MatrixFactorization
+from rankfall.statements import STATEMENTS, verify
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_holds_and_its_control_fails(name):
+    claims = STATEMENTS[name]()
+    assert claims
+    for claim in claims:
+        assert claim.holds, claim
+        assert claim.control is not None and claim.control["fails"], claim
+
+
+@pytest.fixture
+def fresh():
+    """Compiled code knows nothing of a fault, nor may later tests know of it."""
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_half_the_gradient_of_a_layer_is_found_out(layer, fresh, monkeypatch, capsys):
+    whole = MatrixFactorization.loss_and_gradient
+
+    def halved(self, problem):
+        loss, slope = whole(self, problem)
+        factors = [w / 2 if j == layer else w for j, w in enumerate(slope.factors)]
+        return loss, MatrixFactorization(factors)
+
+    monkeypatch.setattr(MatrixFactorization, "loss_and_gradient", halved)
+    assert main(["verify", "balancedness", "flows-agree", "--quiet"]) == 1
+    said = capsys.readouterr().out
+    assert "balancedness: DOES NOT HOLD" in said and "flows-agree: DOES NOT HOLD" in said
+    assert said.splitlines()[-1].startswith("0 of 3") or said.splitlines()[-1].startswith("1 of 3")
+
+
+def test_command(tmp_path, capsys):
+    file = tmp_path / "claims.json"
+    assert main(["verify", "rank-of-solutions", "schatten-minimiser", "--json", str(file)]) == 0
+    captured = capsys.readouterr()
+    assert "checking rank-of-solutions" in captured.err
+    assert captured.out.splitlines()[-1] == "3 of 3 statements hold where they must and fail where they must."
+    stored = json.loads(file.read_text())
+    assert [claim["statement_of"] for claim in stored] == ["rank-of-solutions", *["schatten-minimiser"] * 2]
+    assert {"name", "statement", "source", "expected", "measured", "tolerance", "holds", "control"} < set(stored[0])
+
+
+def test_mistakes(tmp_path, capsys):
+    assert main(["verify", "theorem-3"]) == 2
+    assert "'theorem-1' is the nearest" in capsys.readouterr().err
+    assert main(["verify", "rank-of-solutions", "--quiet", "--json", str(tmp_path / "no" / "such.json")]) == 2
+    assert "such.json" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="names is 'theorem-1'"):
+        verify("theorem-1")
