@@ -97,3 +97,23 @@ def test_a_start_must_fit_its_problem():
     check_factorization(gaussian((2, 5, 2)), rf.two_by_two().shape)
     with pytest.raises(ValueError, match="start's end-to-end matrix has shape"):
         check_factorization(gaussian((2, 3)), (2, 2))
+
+
+def test_balance_keeps_product_and_widths():
+    start = rf.MatrixFactorization.init((4, 3), depth=4, widths=[5, 2, 6], scale=0.5, key=jax.random.split(KEY, 2))
+    balanced = start.balance()
+    assert balanced.widths == (5, 2, 6) and balanced.lanes == 2
+    np.testing.assert_allclose(balanced.full(), start.full(), atol=1e-13)
+    assert (rf.measures.unbalancedness(start.factors) > 1e-2).all()
+    assert (rf.measures.unbalancedness(balanced.factors) < 1e-14).all()
+
+
+def test_from_end_to_end_needs_room():
+    rank_one = np.outer([1.0, 2.0], [3.0, 4.0])
+    narrow = rf.MatrixFactorization.from_end_to_end(rank_one, 2, widths=[1])
+    np.testing.assert_allclose(narrow.full(), rank_one, rtol=1e-13)
+    np.testing.assert_array_equal(rf.MatrixFactorization.from_end_to_end(np.zeros((2, 3)), 2).full(), np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="room for the rank"):
+        rf.MatrixFactorization.from_end_to_end(np.eye(2), 2, widths=[1])
+    with pytest.raises(ValueError, match="^matrix has shape"):
+        rf.MatrixFactorization.from_end_to_end([1.0, 2.0], 2)

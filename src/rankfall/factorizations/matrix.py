@@ -91,6 +91,79 @@ class MatrixFactorization(eqx.Module):
         return cls(initialisation.draw(shape, depth, key=key, **options))
 
     @classmethod
+    def from_end_to_end(cls, matrix: Any, depth: int, *, widths: Any = None) -> "MatrixFactorization":
+        """Balanced factors of a matrix, or of one for each lane.
+
+        Parameters
+        ----------
+        matrix : array_like, shape (rows, columns) or (lanes, rows, columns)
+        depth : int
+            Number of factors ``L``, 1 or more.
+        widths : sequence of int, optional
+            The ``depth - 1`` hidden widths, not below the rank; ``min(rows, columns)`` by default.
+
+        Returns
+        -------
+        MatrixFactorization
+            ``W_1 = S^(1/L) V^T``, ``S^(1/L)`` between, ``W_L = U S^(1/L)`` for ``matrix = U S V^T``.
+
+        Raises
+        ------
+        ValueError
+            If the matrix is not finite, or a width is below its rank.
+
+        References
+        ----------
+        Arora, Cohen and Hazan (2018), procedure 1.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.MatrixFactorization.from_end_to_end([[8.0]], depth=3).factors[0].round(12)
+        array([[2.]])
+        """
+        w = _checks.real("matrix", matrix)
+        if w.ndim not in (2, 3) or 0 in w.shape:
+            raise ValueError(f"matrix has shape {w.shape}, but must be a matrix, or lanes of matrices.")
+        _checks.finite("matrix", w)
+        sizes = initialisation._sizes(w.shape[-2:], _checks.positive_integer("depth", depth), widths)
+        lanes = w if w.ndim == 3 else w[None]
+        factors = initialisation.spread(lanes, sizes)
+        lost = np.abs(chain_product(factors) - lanes).max(axis=(1, 2))
+        if (lost > 1e-10 * np.abs(lanes).max(axis=(1, 2))).any():
+            raise ValueError(
+                f"widths has {min(sizes)}, but must leave room for the rank of the matrix; take wider ones."
+            )
+        return cls([f if w.ndim == 3 else f[0] for f in factors])
+
+    def balance(self) -> "MatrixFactorization":
+        """Balanced factors with the same product, depth and widths.
+
+        Returns
+        -------
+        MatrixFactorization
+
+        Raises
+        ------
+        ValueError
+            If a factor is not finite.
+
+        References
+        ----------
+        Arora, Cohen and Hazan (2018), definition 1 (balanced factors).
+
+        Examples
+        --------
+        >>> import jax, rankfall as rf
+        >>> start = rf.MatrixFactorization.init((2, 2), depth=3, scale=0.1, key=jax.random.key(0))
+        >>> before, after = (rf.measures.unbalancedness(f.factors) for f in (start, start.balance()))
+        >>> bool(before > 0.1), bool(after < 1e-15)
+        (True, True)
+        """
+        factors = [np.asarray(w, dtype=np.float64) for w in self.factors]
+        return MatrixFactorization.from_end_to_end(chain_product(factors), self.depth, widths=self.widths or None)
+
+    @classmethod
     def stack(cls, starts: "Sequence[MatrixFactorization]") -> "MatrixFactorization":
         """Put starts of one shape together as lanes, in the order given.
 

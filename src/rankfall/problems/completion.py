@@ -1,5 +1,6 @@
 """Matrix completion: some entries are observed, the others are for the training to choose."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -225,6 +226,10 @@ class MatrixCompletion(AbstractProblem):
             return super().loss(matrix)
         residual = namespace(matrix, self.mask).multiply(self.mask, self._end_to_end(matrix) - self.target)
         return self._reduce((residual * residual).sum(axis=(-2, -1)))
+
+    def _stripped(self) -> "MatrixCompletion":
+        known: dict[str, Any] = {"pattern": None, "infimal_rank": None, "infimal_erank": None}
+        return dataclasses.replace(self, **known, required_det_sign=None)
 
     def loss_and_slopes(self, entries: Sequence[Array]) -> tuple[Array, list[Array]]:
         """Loss and its derivative in each observed entry, given these entries in the order of ``pattern``.

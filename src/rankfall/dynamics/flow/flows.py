@@ -201,8 +201,7 @@ class SpectralFlow(AbstractFlow):
     def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         if two_by_two.fits(problem, start):
-            ((row, column),) = np.asarray(problem.unobserved_indices).tolist()
-            system = two_by_two.TwoByTwoSystem(row, column)
+            system = two_by_two.TwoByTwoSystem()
             return system, two_by_two.two_by_two_of(start), (start.det_sign, depths_of(start))
         return polar.PolarSystem(start.depth), polar.polar_of(start), (start.det_sign, depths_of(start))
 

@@ -43,9 +43,6 @@ class TwoByTwoState(eqx.Module):
 class TwoByTwoSystem(AbstractSystem):
     """Gradient flow of balanced factors of real depth ``L >= 2`` on a 2 x 2 completion with one unobserved entry."""
 
-    row: int
-    column: int
-
     def constants(self, problem: Any, state: TwoByTwoState, given: tuple[Any, Any]) -> Constants:
         """Loss, determinant sign and depth at the start."""
         base = jnp.zeros((2, 2), state.offsets.dtype)
@@ -90,10 +87,9 @@ class TwoByTwoSystem(AbstractSystem):
         idle = self._large(problem, state)
         length, extent = jnp.sqrt(jnp.sum(residuals * residuals)), abs(matrix).max()
         floor = jnp.minimum(jnp.minimum(length, length * length), extent)
-        floor = floor * jnp.ones((2, 2)).at[self.row, self.column].set(0.0)
-        unobserved = abs(state.offsets[self.row, self.column]) + jnp.minimum(length, extent)
-        sizes = (abs(state.offsets) + floor).at[self.row, self.column].set(unobserved)
-        sizes = sizes.at[1 - self.row, 1 - self.column].multiply(jnp.where(idle, _IDLE, 1.0))
+        free = _unobserved(problem)
+        sizes = abs(state.offsets) + jnp.where(free, jnp.minimum(length, extent), floor)
+        sizes = sizes * jnp.where(_opposite(free) & idle, _IDLE, 1.0)
         return TwoByTwoState(sizes, jnp.maximum(abs(state.log_det), 1.0), constants.loss)
 
     def gain(self, state: TwoByTwoState, constants: Constants) -> Array:
@@ -109,26 +105,35 @@ class TwoByTwoSystem(AbstractSystem):
 
     def _matrix(self, problem: Any, state: TwoByTwoState, constants: Constants) -> tuple[Array, Array]:
         """End-to-end matrix, and its residuals with zero at the unobserved entry."""
-        row, column = self.row, self.column
-        target = _target(problem)
+        target, free = _target(problem), _unobserved(problem)
+        across = _opposite(free)
         matrix = state.offsets + constants.other
-        free, beside, below = matrix[row, column], matrix[row, 1 - column], matrix[1 - row, column]
-        det = (1.0 if row == column else -1.0) * constants.det_sign * jnp.exp(state.log_det)
+        # Products along the diagonals of the matrix: of the two entries beside the unobserved one, and of the others.
+        beside = jnp.prod(jnp.where(free | across, 1.0, matrix))
+        on_diagonal = jnp.where(free[0, 0] | free[1, 1], 1.0, -1.0)
         large = self._large(problem, state)
-        opposite = (beside * below + det) / jnp.where(large, free, 1.0)
-        opposite = jnp.where(large, opposite, matrix[1 - row, 1 - column])
-        residuals = state.offsets + (constants.other - target)
-        residual = jnp.where(large, opposite - target[1 - row, 1 - column], residuals[1 - row, 1 - column])
-        residuals = residuals.at[row, column].set(0.0).at[1 - row, 1 - column].set(residual)
-        return matrix.at[1 - row, 1 - column].set(opposite), residuals
+        divisor = jnp.where(large, jnp.sum(jnp.where(free, matrix, 0.0)), 1.0)
+        opposite = (beside + on_diagonal * constants.det_sign * jnp.exp(state.log_det)) / divisor
+        replaced = across & large
+        residuals = jnp.where(replaced, opposite - target, state.offsets + (constants.other - target))
+        return jnp.where(replaced, opposite, matrix), jnp.where(free, 0.0, residuals)
 
     def _large(self, problem: Any, state: TwoByTwoState) -> Array:
         """Whether the opposite entry follows from the others."""
-        return abs(state.offsets[self.row, self.column]) > abs(problem.values).max()
+        return jnp.sum(jnp.where(_unobserved(problem), abs(state.offsets), 0.0)) > abs(problem.values).max()
 
 
 def _target(problem: Any) -> Array:
     return jnp.zeros((2, 2)).at[problem.indices[:, 0], problem.indices[:, 1]].set(problem.values)
+
+
+def _unobserved(problem: Any) -> Array:
+    """Mask of the unobserved entry."""
+    return jnp.ones((2, 2), bool).at[problem.indices[:, 0], problem.indices[:, 1]].set(False)
+
+
+def _opposite(free: Any) -> Array:
+    return free[::-1, ::-1]
 
 
 def _decompose(w: Any, log_det: Any, det_sign: Any) -> tuple[Array, Array, Array, Array]:
