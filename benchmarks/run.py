@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 
+import flows
 import jax
 import numpy as np
 import torch
@@ -129,6 +130,7 @@ def rows():
     yield "reproduce unobserved-entry --full, s", f"{full:.1f}", "-", "-", "< 20", full < 20
     six = reproduce_seconds()
     yield "reproduce (all six, reduced), s", f"{six:.1f}", "-", "-", "< 60", six < 60
+    yield from flows.rows()
     ours, base = import_seconds("rankfall"), import_seconds("jax")
     yield "import, s", f"{ours:.2f}", f"jax {base:.2f}", f"+{ours - base:.2f} s", "< +1.5 s", ours - base < 1.5
 

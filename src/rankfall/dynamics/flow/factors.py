@@ -10,7 +10,8 @@ import numpy as np
 from ... import measures
 from ..._types import Array
 from ...factorizations import MatrixFactorization
-from .system import AbstractSystem, Constants
+from ...factorizations.products import layer_gradients, tiny_chain_product
+from .system import AbstractSystem, Constants, gradient
 
 # Errors are relative to a number, or to this share of the largest one of its factor.
 _SMALL_SHARE = 1e-3
@@ -42,13 +43,12 @@ class FactorSystem(AbstractSystem):
 
     def velocity(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
         """Negative gradient, and its square."""
-        _, slope = MatrixFactorization(state.factors).loss_and_gradient(problem)
-        square = sum(jnp.sum(g * g) for g in slope.factors)
-        return FactorState(tuple(-g for g in slope.factors), square)
+        slopes = layer_gradients(state.factors, gradient(problem, tiny_chain_product(state.factors)))
+        return FactorState(tuple(-g for g in slopes), sum(jnp.sum(g * g) for g in slopes))
 
     def loss(self, problem: Any, state: FactorState, constants: Any) -> Array:
         """Loss of the product."""
-        return problem.loss(MatrixFactorization(state.factors).full())
+        return problem.loss(tiny_chain_product(state.factors))
 
     def scale(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
         """Each number, or a share of the largest of its factor."""

@@ -22,9 +22,9 @@ STAGES = 5
 _NEWTON_SMALL, _NEWTON_STAGNANT, _MOST_ITERATIONS = 1e-3, 1e-1, 12
 
 
-# Up to this size matrices are inverted here, lanes as one: LAPACK takes them one after another, with threads of its own
-# that wait for each other longer than they work.
-_INVERTED_HERE = 48
+# Up to this size matrices are inverted here: the threads that LAPACK takes for more than some twenty rows wait for each
+# other a hundred times longer than they work once another program wants the cores.
+_INVERTED_HERE = 100
 
 
 class Tableau(NamedTuple):
@@ -139,19 +139,25 @@ def _inverse(matrices: Any) -> Any:
     n = matrices.shape[-1]
     if n > _INVERTED_HERE:
         return jnp.linalg.inv(matrices)
-    unit = jnp.broadcast_to(jnp.eye(n, dtype=matrices.dtype), matrices.shape)
     rows = jnp.arange(n)
 
-    def eliminate(k: Any, both: Any) -> Any:
-        column = jnp.take(both, k, axis=-1)
+    def eliminate(k: Any, carry: Any) -> Any:
+        w, order = carry
+        column = jnp.take(w, k, axis=-1)
         size = jnp.where(rows >= k, abs(column.real) + abs(column.imag), -1.0)
         pivot = jnp.argmax(size, axis=-1)[..., None]
-        here, there = jnp.take(both, k, axis=-2), jnp.take_along_axis(both, pivot[..., None], axis=-2)[..., 0, :]
-        swapped = jnp.where((rows == pivot)[..., None], here[..., None, :], both)
-        unit_row = there / jnp.take(there, k, axis=-1)[..., None]
+        here, there = jnp.take(w, k, axis=-2), jnp.take_along_axis(w, pivot[..., None], axis=-2)[..., 0, :]
+        swapped = jnp.where((rows == pivot)[..., None], here[..., None, :], w)
+        at_k, at_pivot = jnp.take(order, k, axis=-1)[..., None], jnp.take_along_axis(order, pivot, axis=-1)
+        order = jnp.where(rows == k, at_pivot, jnp.where(rows == pivot, at_k, order))
+        # In place: the column that becomes one of the unit matrix holds that of the inverse instead.
+        value = jnp.take(there, k, axis=-1)[..., None]
+        unit_row = jnp.where(rows == k, 1.0, there) / value
         others = jnp.take(swapped, k, axis=-1)[..., None]
-        cleared = swapped - others * unit_row[..., None, :]
-        return jnp.where((rows == k)[:, None], unit_row[..., None, :], cleared)
+        cleared = jnp.where(rows == k, 0.0, swapped) - others * unit_row[..., None, :]
+        return jnp.where((rows == k)[:, None], unit_row[..., None, :], cleared), order
 
-    both = jnp.concatenate([matrices, unit], axis=-1)
-    return lax.fori_loop(0, n, eliminate, both)[..., n:]
+    start = jnp.broadcast_to(rows, matrices.shape[:-1])
+    w, order = lax.fori_loop(0, n, eliminate, (matrices, start))
+    # Rows exchanged in the matrix are columns exchanged in its inverse.
+    return jnp.take_along_axis(w, jnp.argsort(order, axis=-1)[..., None, :], axis=-1)
