@@ -28,6 +28,7 @@ NEEDS_ENTRY = {
     "solution-set": {"closed-forms"},
     "determinant-sign": {"right-half-grows", "small-imbalance-keeps-sign"},
     "norm-of-regression": set(),
+    "gradient-flow": {*(f"bound-depth-{depth}" for depth in (2, 3, 4, 8)), "growth", "determinant-depth-2"},
 }
 
 
@@ -77,7 +78,7 @@ def test_results_say_which_loss_and_precision_they_are_of(stored):
     if name == "solution-set":  # no training, no loss
         return
     assert dataset.attrs["loss"] == "half_sse"
-    mixed = name == "unobserved-entry"
+    mixed = name in ("unobserved-entry", "gradient-flow")
     assert set(dataset["dtype"].values) == {"float64", "float32"} if mixed else dataset.attrs["dtype"] == "float64"
 
 

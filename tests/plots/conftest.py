@@ -177,6 +177,23 @@ def norm_of_regression():
     )
 
 
+def gradient_flow():
+    rows = []
+    for depth in (2, 3, 8):
+        for method, dtype, sign in (
+            ("flow", "float64", 1), ("flow", "float64", -1), ("descent", "float64", 1), ("descent", "float32", 1)
+        ):  # fmt: skip
+            if method == "flow" or depth == 2:
+                kind = "negative determinant" if sign < 0 else "balanced" if method == "descent" else "identity"
+                row = {"depth": depth, "method": method, "dtype": dtype, "start_sign": sign, "stop_reason": "loss",
+                       "curve": _curve(depth, kind)}  # fmt: skip
+                rows += [row, row]
+    ds = _lanes(rows, 1e-12)
+    ds["log_abs_det"] = -3 - ds["unobserved"][..., 0] ** 2 / 2
+    ds.attrs["target_loss"] = 1e-12
+    return ds
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -184,6 +201,7 @@ DATASETS = {
     "solution-set": solution_set,
     "determinant-sign": determinant_sign,
     "norm-of-regression": norm_of_regression,
+    "gradient-flow": gradient_flow,
 }
 
 

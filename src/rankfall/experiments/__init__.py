@@ -2,6 +2,7 @@
 
 from . import (
     determinant_sign,
+    gradient_flow,
     norm_of_regression,
     norms_and_rank,
     perturbation,
@@ -19,6 +20,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         perturbation,
         determinant_sign,
         norm_of_regression,
+        gradient_flow,
     )
 }
 
