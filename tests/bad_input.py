@@ -117,7 +117,9 @@ CASES = {
     + [lambda: train(dynamics=rf.GradientDescent([1.0, 2.0]))],
     "rule": [lambda r=r: rf.GradientDescent(r) for r in (True, [], "fast", 1j)],
     "beta": [lambda b=b: rf.group_rmsprop(1.0, beta=b) for b in (1.0, "a")],
-    "steps": [lambda s=s: rf.Stop(steps=s) for s in (0, 1.5, None)],
+    "steps": [lambda s=s: rf.Stop(steps=s) for s in (0, 1.5, "a")],
+    "flow_time": [lambda t=t: rf.Stop(flow_time=t) for t in (0, -1.0, NAN, "a", True)],
+    "at_times": [lambda t=t: rf.Record(at_times=t) for t in ([0.0], [-1.0], [NAN], "a", [[1], [2, 3]])],
     "seconds": [lambda: rf.Stop(seconds="a")],
     "every": [lambda e=e: rf.Record(every=e) for e in (0, 1.5)],
     "at_losses": [lambda a=a: rf.Record(at_losses=a) for a in ([-1.0], "a", [NAN])],
@@ -128,9 +130,13 @@ CASES = {
     "start": [lambda: train(first=None)],
     "loss ": [lambda: THEORY.flow_time(TWO, THREE), lambda: THEORY.perturbed_distance_bound(TWO, THREE),
               lambda: THEORY.perturbed_unobserved_lower_bound(TWO, THREE, 1, 0),
-              lambda: THEORY.theorem1_norm_bound(TWO, THREE, 3), lambda: rf.two_by_two().half_sse("a")],
+              lambda: THEORY.theorem1_norm_bound(TWO, THREE, 3), lambda: rf.two_by_two().half_sse("a")]
+    + [lambda x=x: THEORY.generic_norm_bound(x, "nuclear") for x in (-1, NAN, "a", [True])]
+    + [lambda x=x: THEORY.theorem1_any_norm_bound(x, "nuclear") for x in (-1, NAN)]
+    + [lambda x=x: rf.challenge("nuclear", loss=x) for x in (0, 1, 1e-15, NAN, "a", None, [1e-3], True)],
     "t": [lambda: THEORY.unobserved_at_time(TWO, THREE)],
-    "scale ": [lambda: THEORY.escape_time([1, 1], THREE)],
+    "scale ": [lambda: THEORY.escape_time([1, 1], THREE)]
+    + [lambda x=x: rf.challenge("nuclear", scale=x) for x in (0, 1e-13, 1e4, NAN, "a", None, [1e-3])],
     "unobserved": [lambda: THEORY.step_size_ceiling(TWO, THREE)],
     "x": [lambda: THEORY.solution_schatten_norm(TWO, THREE), lambda: THEORY.depth_law_determinant(TWO, THREE)],
     "norm_w0": [lambda: THEORY.minimiser_radius(TWO, THREE)],
@@ -154,6 +160,20 @@ CASES = {
     "full": [lambda: report.reproduce(["solution-set"], "unused", full="yes")],
     "progress": [lambda: report.reproduce(["solution-set"], "unused", progress="yes")],
     "console": [lambda: report.reproduce(["solution-set"], "unused", console="yes")],
+    "norm": [lambda n=n: THEORY.norm_constants(n) for n in ("x", "schatten-", "schatten-0", "schatten-nan", "ky_fan-1",
+             3, None, EYE, ["nuclear"], lambda w: w, lambda w: "a", lambda w: None, lambda w: NAN, lambda w: True,
+             lambda w: -1.0, lambda w: abs(w).sum() ** 2, lambda w: 1 + abs(w).sum(), lambda w: abs(w[0]).sum(),
+             "schatten-1e-9")]
+    + [lambda n=n: rf.challenge(n) for n in ("x", None, lambda w: w, lambda w: abs(w[0, 0]), "schatten-0.005")]
+    + [lambda: THEORY.generic_norm_bound(0.1, lambda w: abs(w).sum()),
+       lambda: THEORY.theorem1_any_norm_bound(0.1, lambda w: abs(w).sum())],
+    "triangle_constant": [lambda c=c: THEORY.norm_constants("schatten-0.5", triangle_constant=c) for c in (0.5, 1.9,
+                          NAN, np.inf, "a", True, [1, 2], EYE, HUGE)]
+    + [lambda: rf.challenge("schatten-0.5", triangle_constant=1),
+       lambda: THEORY.generic_norm_bound(0.1, THEORY.norm_constants("nuclear"), triangle_constant=1)],
+    "position ": [lambda p=p: THEORY.norm_constants("nuclear", position=p) for p in ((2, 0), 3, None)],
+    "depth ": [lambda d=d: rf.challenge("nuclear", depth=d) for d in (1, 2.5, "a", None, True)],
+    "key ": [lambda k=k: rf.challenge("nuclear", key=k) for k in (0, "a", jax.random.split(KEY, 2))],
     "dynamics": [lambda: train(dynamics=1e-2)],
     "stop": [lambda: train(stop=5)],
     "record": [lambda: train(record=5)],

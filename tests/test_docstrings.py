@@ -166,7 +166,8 @@ def refuses(function, owner=None, seen=None):
 
 def makers(thing):
     """Functions of this package that make an object of a class."""
-    own = (vars(thing).get(name) for name in ("__init__", "__post_init__"))
+    bases = inspect.getmro(thing)
+    own = (vars(base).get(name) for name in ("__init__", "__post_init__") for base in bases)
     # Those of dataclasses are generated, and have no source.
     own = [inspect.unwrap(function) for function in own if inspect.isfunction(function)]
     return [function for function in own if function.__code__.co_filename.endswith(".py") and ours(function)]

@@ -23,7 +23,7 @@ THEORY = dict.fromkeys(["t", "scale", "unobserved", "x", "p", "q", "z", "z_prime
                         "triangle_constant", "excess", "max_norm_eij", "alpha", "step_size", "time", "weight_decay",
                         "measured", "expected", "tolerance"], 1.0)  # fmt: skip
 THEORY |= {"loss": 0.25, "depth": 3, "steps": 3, "X": [[1.0, 2.0]], "y": [1.0], "start": [0.0, 0.0], "position": (0, 0)}
-THEORY |= {"control": ("there", 0.0), "absolute": False} | dict.fromkeys(TEXTS, "words")
+THEORY |= {"control": ("there", 0.0), "absolute": False, "norm": "nuclear"} | dict.fromkeys(TEXTS, "words")
 
 CALLS = [
     (COMPLETION.from_dense, {"array": PROBLEM, "truth": EYE, "required_det_sign": 1} | INFIMA),
@@ -53,6 +53,7 @@ CALLS = [
     (MEASURES.mean_square_error, {"matrix": EYE, "truth": EYE, "where": EYE == 1}),
     (MEASURES.det_sign, {"factors": [EYE]}),
     (MEASURES.unbalancedness, {"factors": [EYE]}),
+    (rf.challenge, {"norm": "nuclear", "triangle_constant": 1, "depth": 2, "scale": 1.0, "loss": 1e-2, "key": KEY}),
     (SPECTRUM.schatten_norm, {"singular_values": [2.0, 1.0], "p": 0.5}),
     (SPECTRUM.numerical_rank, {"singular_values": [2.0, 1.0], "rtol": 0.5}),
     (SPECTRUM.rank_suboptimality, {"singular_values": [2.0, 1.0]} | INFIMA),

@@ -2,7 +2,22 @@
 
 from . import measures, problems, theory
 from ._version import __version__
-from .dynamics import EndToEndFlow, GradientDescent, GradientFlow, Record, Run, SpectralFlow, Stop, group_rmsprop, train
+from .challenges import Challenge, challenge
+from .dynamics import (
+    AlignedFlow,
+    EndToEndFlow,
+    GradientDescent,
+    GradientFlow,
+    IdentityFlow,
+    LinearFlow,
+    Record,
+    Run,
+    SpectralFlow,
+    Stop,
+    SymmetricFlow,
+    group_rmsprop,
+    train,
+)
 from .factorizations import MatrixFactorization, SpectralFactorization
 from .problems import (
     LinearRegression,
@@ -14,9 +29,13 @@ from .problems import (
 )
 
 __all__ = [
+    "AlignedFlow",
+    "Challenge",
     "EndToEndFlow",
     "GradientDescent",
     "GradientFlow",
+    "IdentityFlow",
+    "LinearFlow",
     "LinearRegression",
     "MatrixCompletion",
     "MatrixFactorization",
@@ -26,7 +45,10 @@ __all__ = [
     "SpectralFactorization",
     "SpectralFlow",
     "Stop",
+    "SymmetricFlow",
     "__version__",
+    "challenge",
+    "challenge",
     "group_rmsprop",
     "low_rank_completion",
     "low_rank_sensing",

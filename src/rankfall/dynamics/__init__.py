@@ -1,20 +1,25 @@
-"""How parameters move: the one compiled loop, gradient descent in it, and what is recorded on the way."""
+"""How parameters move: gradient descent and the flows in one compiled loop, and what is recorded on the way."""
 
+from .closed import LinearFlow
 from .descent import GradientDescent, group_rmsprop
-from .flow import EndToEndFlow, GradientFlow, SpectralFlow
+from .flow import AlignedFlow, EndToEndFlow, GradientFlow, IdentityFlow, SpectralFlow, SymmetricFlow
 from .recording import Record
 from .run import Run
 from .stopping import Stop
 from .train import train
 
 __all__ = [
+    "AlignedFlow",
     "EndToEndFlow",
     "GradientDescent",
     "GradientFlow",
+    "IdentityFlow",
+    "LinearFlow",
     "Record",
     "Run",
     "SpectralFlow",
     "Stop",
+    "SymmetricFlow",
     "group_rmsprop",
     "train",
 ]

@@ -13,21 +13,21 @@ class AbstractDynamics(abc.ABC):
     """How a start is moved: gradient descent, a flow, or a closed form."""
 
     # Steps after which a lane ends unless ``Stop`` says otherwise, so that nothing runs for ever.
-    default_steps: int
+    _default_steps: int
     # Lanes are shared out to threads when every thread gets at least this many.
-    lanes_a_thread: int
+    _lanes_a_thread: int
 
     @property
     @abc.abstractmethod
-    def default_record(self) -> Record:
+    def _default_record(self) -> Record:
         """What is recorded unless the user says otherwise."""
 
     @abc.abstractmethod
-    def prepare(self, problem: Any, start: Any) -> Any:
+    def _prepare(self, problem: Any, start: Any) -> Any:
         """Check that the start fits, and return it as lanes in the form that is moved."""
 
     @abc.abstractmethod
-    def batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> Any:
+    def _batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> Any:
         """Return the lanes of a group, ready to ``run``; afterwards they have ``reasons``, ``pieces``, ``final()``."""
 
     @abc.abstractmethod

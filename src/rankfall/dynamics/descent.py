@@ -40,8 +40,8 @@ class GradientDescent(AbstractDynamics):
     (GradientDescent(0.003), GradientDescent(optax))
     """
 
-    default_steps = 10_000_000
-    lanes_a_thread = 32
+    _default_steps = 10_000_000
+    _lanes_a_thread = 32
 
     def __init__(self, rule: Any) -> None:
         self.step_size: np.ndarray | None = None
@@ -68,18 +68,18 @@ class GradientDescent(AbstractDynamics):
         return f"GradientDescent({self.step_size.tolist()!r})"
 
     @property
-    def default_record(self) -> Record:
+    def _default_record(self) -> Record:
         """Two hundred log-spaced steps."""
         return Record(log_steps=200)
 
-    def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+    def _prepare(self, problem: Any, start: Any) -> MatrixFactorization:
         """Check that the start fits, and return it as lanes."""
         check_factorization(start, problem.shape)
-        laned = start.as_lanes()
-        self.step_sizes(laned.lanes)
+        laned: MatrixFactorization = start.as_lanes()
+        self.step_sizes(laned.lanes or 1)
         return laned
 
-    def batch(self, problem: Any, start: MatrixFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
+    def _batch(self, problem: Any, start: MatrixFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
         """Return the lanes of a group, ready to run."""
         from .batch import Batch
 
@@ -88,8 +88,8 @@ class GradientDescent(AbstractDynamics):
             raise ValueError(
                 "stop or record names a flow time, but an optax rule has none; give steps, or take a fixed step size."
             )
-        stop = dataclasses.replace(stop, steps=stop.steps or self.default_steps)
-        return Batch(problem, start, self, self.step_sizes(start.lanes), stop, record, group)
+        stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
+        return Batch(problem, start, self, self.step_sizes(start.lanes or 1), stop, record, group)
 
     def step_sizes(self, lanes: int) -> np.ndarray:
         """Step size of each lane; NaN where the rule is not a fixed step.

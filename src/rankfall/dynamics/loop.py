@@ -222,6 +222,7 @@ def threshold_of(lanes: Lanes, schedule: Schedule) -> Any:
 
 
 def next_step(step: Any, schedule: Schedule) -> Any:
+    """Return the next step with an event."""
     by_interval = (step // schedule.every + 1) * schedule.every
     listed = schedule.steps[jnp.searchsorted(schedule.steps, step, side="right")]
     return jnp.minimum(jnp.minimum(by_interval, listed), schedule.last_step)

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from .. import measures
-from ..factorizations import MatrixFactorization
+from ..factorizations import MatrixFactorization, SpectralFactorization
 
 # Dimensions of the recorded measures beyond (lane, record).
 _DIMS = {
@@ -38,7 +38,7 @@ class Run:
 
     problem: Any
     dynamics: Any
-    final: MatrixFactorization
+    final: MatrixFactorization | SpectralFactorization
     trajectory: xr.Dataset
     seconds: float
 
@@ -55,7 +55,7 @@ class Run:
 
 
 def assemble(pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, reasons: np.ndarray) -> xr.Dataset:
-    """Put the records (arrays of equal length by name, ``lane`` and ``time`` among them, in the order of steps) together."""
+    """Put the records (arrays of equal length by name, ``lane`` among them, in the order of steps) together."""
     joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     lane, step = joined.pop("lane"), joined["step"]
     # Stable: the records of a lane come in the order of steps. Of two records of one step (a level met where a step

@@ -67,7 +67,7 @@ def train(
     """
     stop = Stop() if stop is None else stop
     if record is None:
-        record = dynamics.default_record if isinstance(dynamics, AbstractDynamics) else Record()
+        record = dynamics._default_record if isinstance(dynamics, AbstractDynamics) else Record()
     for name, value, kind, example in (
         ("problem", problem, AbstractProblem, "a problem such as rf.two_by_two()"),
         ("dynamics", dynamics, AbstractDynamics, "a dynamics such as rf.GradientDescent(1e-2)"),
@@ -77,10 +77,10 @@ def train(
         if not isinstance(value, kind):
             raise ValueError(f"{name} is {_checks.shortened(value)}, but must be {example}.")
     began = time.monotonic()
-    laned = dynamics.prepare(problem, start)
-    groups = _groups(laned.lanes, dynamics.lanes_a_thread)
+    laned = dynamics._prepare(problem, start)
+    groups = _groups(laned.lanes, dynamics._lanes_a_thread)
     with interrupts() as interrupted, Monitor(laned.lanes, progress, began, stop, interrupted) as monitor:
-        parts = [dynamics.batch(problem, laned, stop, record, group) for group in groups]
+        parts = [dynamics._batch(problem, laned, stop, record, group) for group in groups]
         side_by_side([partial(part.run, monitor) for part in parts], len(parts))
     reasons = np.concatenate([part.reasons for part in parts])
     final = jax.tree.map(lambda *lanes: np.concatenate(lanes), *[part.final() for part in parts])

@@ -265,7 +265,8 @@ class SpectralFactorization(eqx.Module):
 
     def _each(self, change: Any) -> "SpectralFactorization":
         arrays = (self.left, self.log_singular_values, self.right, self.matrix, self.log_abs_det, self.det_sign)
-        return SpectralFactorization(*map(change, arrays), self.depth)
+        fields: list[Any] = [*map(change, arrays), self.depth]
+        return SpectralFactorization(*fields)
 
 
 def imbalance_share(factorization: MatrixFactorization) -> float:

@@ -46,14 +46,17 @@ def draw(ds: xr.Dataset) -> Figure:
     most = key("where it is largest", linestyle="none", marker="v", markersize=7)
     legend_below(ranks, [*ranks.get_legend_handles_labels()[0], most], 2)
     for ax in (norms, ranks):
-        _entry_axis(ax, float(x.max()))
+        entry_axis(ax, float(x.max()))
     return whole
 
 
-def _entry_axis(ax: Axes, largest: float) -> None:
+def entry_axis(ax: Axes, largest: float) -> None:
+    """Make the horizontal axis one of the unobserved entry, from ``-largest`` to ``largest``."""
     # The scale on which the singular values exp(u) and exp(-u) move: u = arcsinh(|x| / 2).
     ax.set_xscale("asinh", linear_width=2.0)
-    powers = 10.0 ** np.arange(int(np.floor(np.log10(largest) + 1e-9)) + 1)
+    decades = int(np.floor(np.log10(largest) + 1e-9))
+    # Where the axis is long, there is no room for 1 beside 0.
+    powers = 10.0 ** np.arange(int(decades > 2), decades + 1)
     ticks = [*-powers[::-1], 0.0, *powers]
     ax.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
     ax.xaxis.set_minor_locator(NullLocator())

@@ -1,10 +1,11 @@
 """Proved bounds, closed forms and rates, as pure functions of numbers and arrays.
 
-``solution_set``, ``bounds``, ``published``, ``perturbation`` and ``sign_rule`` are about ``[[*, 1], [1, 0]]`` and its
-relatives; ``rates`` and ``recursion`` about the way training gets there; ``regression`` about the case where the
-smallest norm IS what training picks; ``claim`` about saying so.
+``solution_set``, ``bounds``, ``published``, ``any_norm``, ``perturbation`` and ``sign_rule`` are about
+``[[*, 1], [1, 0]]`` and its relatives; ``rates`` and ``recursion`` about the way training gets there; ``regression``
+about the case where the smallest norm IS what training picks; ``claim`` about saying so.
 """
 
+from rankfall.theory.any_norm import NormConstants, generic_norm_bound, norm_constants, theorem1_any_norm_bound
 from rankfall.theory.bounds import (
     effective_rank_bound,
     extremal_matrix,
@@ -51,6 +52,7 @@ __all__ = [
     "Claim",
     "Control",
     "IdentityDescent",
+    "NormConstants",
     "at_least",
     "at_most",
     "binary_entropy",
@@ -63,9 +65,11 @@ __all__ = [
     "extremal_matrix",
     "flow_iterate",
     "flow_time",
+    "generic_norm_bound",
     "identity_descent",
     "min_l2_interpolator",
     "minimiser_radius",
+    "norm_constants",
     "perturbed_distance_bound",
     "perturbed_effective_rank_bound",
     "perturbed_effective_rank_bound_linear",
@@ -85,6 +89,7 @@ __all__ = [
     "solution_schatten_norm",
     "solution_singular_values",
     "step_size_ceiling",
+    "theorem1_any_norm_bound",
     "theorem1_distance_bound",
     "theorem1_effective_rank_bound",
     "theorem1_norm_bound",

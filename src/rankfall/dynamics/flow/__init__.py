@@ -1,5 +1,6 @@
-"""Gradient flow: the factors' own, and that of balanced factors in the singular values of their product."""
+"""Gradient flow: the factors' own, that of balanced factors in singular values, and flows that few numbers describe."""
 
 from .flows import EndToEndFlow, GradientFlow, SpectralFlow
+from .reduced_flows import AlignedFlow, IdentityFlow, SymmetricFlow
 
-__all__ = ["EndToEndFlow", "GradientFlow", "SpectralFlow"]
+__all__ = ["AlignedFlow", "EndToEndFlow", "GradientFlow", "IdentityFlow", "SpectralFlow", "SymmetricFlow"]

@@ -91,6 +91,8 @@ class FlowRule(NamedTuple):
         # A step cut for an event says nothing against the longer one before it.
         resumed = jnp.where(taken & ((p.crossings > 0) | (h < p.h)), jnp.maximum(grown, p.free_h), grown)
         failures = jnp.where(good, 0, p.failures + 1)
+        rate = (moved.dissipated - state.dissipated) / h
+        moved, constants = system.settle(problem, moved, p.constants)
         progress = Progress(
             time=jnp.where(taken, jnp.where(lands, next_time, p.time + h), p.time),
             h=jnp.where(beyond, to_level, resumed),
@@ -99,12 +101,11 @@ class FlowRule(NamedTuple):
             crossings=jnp.where(beyond, p.crossings + 1, jnp.where(met, 0, jnp.where(taken, 0, p.crossings))),
             failures=failures,
             rejected=p.rejected + ~good,
-            constants=p.constants,
+            constants=_choose(taken, constants, p.constants),
             errors=p.errors,
         )
         reason = jnp.where(failures > _MOST_FAILURES, STALLED, RUNNING)
-        # The loss falls no more, and at a rate that has cancelled to rounding (near a saddle it is small, not cancelled).
-        rate = (moved.dissipated - state.dissipated) / h
+        # The loss falls no more, at a rate that has cancelled to rounding (near a saddle it is small, not cancelled).
         still = (before - after) * progress.time <= _STILL * after * h
         still = still & (rate <= _CANCELLED**2 * system.gain(moved, p.constants) * after)
         reason = jnp.where(still, STATIONARY, reason)

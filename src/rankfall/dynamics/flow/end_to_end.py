@@ -1,6 +1,6 @@
 """The end-to-end equation as it stands in the papers, for comparison: every entry of the matrix, and nothing else.
 
-It needs nothing but the matrix, so it is the plainest form; it loses small singular values to rounding, and their signs.
+It is the plainest form, and loses small singular values to rounding, and their signs.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ class EndToEndSystem(AbstractSystem):
         return problem.loss(state.matrix)
 
     def velocity(self, problem: Any, state: EndToEndState, constants: Any) -> EndToEndState:
-        """Derivative of the matrix, and the rate at which loss is lost."""
+        """Return the derivative of the matrix, and the rate at which loss is lost."""
         w = state.matrix
         u, s, vt = jnp.linalg.svd(w, full_matrices=True)
         k = jnp.maximum(jnp.log(s), _LOWEST)

@@ -33,7 +33,8 @@ class Diffrax(NamedTuple):
             )
         if isinstance(solver, diffrax.AbstractImplicitSolver):
             # Outside of diffeqsolve nobody else sets the tolerances of its Newton iteration.
-            solver = dataclasses.replace(solver, root_finder=diffrax.VeryChord(rtol=rtol, atol=rtol))
+            newton: dict[str, Any] = {"root_finder": diffrax.VeryChord(rtol=rtol, atol=rtol)}
+            solver = dataclasses.replace(solver, **newton)
         term = diffrax.ODETerm(lambda t, y, args: y)
         return cls(solver, int(solver.error_order(term)), type(solver).__name__)
 

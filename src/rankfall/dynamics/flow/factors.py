@@ -60,7 +60,7 @@ class FactorSystem(AbstractSystem):
         return depth * _largest_square(state.factors) ** (depth - 1)
 
     def view(self, problem: Any, state: FactorState, constants: Constants) -> MatrixFactorization:
-        """The factors."""
+        """Return the factors."""
         return MatrixFactorization(state.factors)
 
     def watch(
@@ -70,7 +70,7 @@ class FactorSystem(AbstractSystem):
         errors, lost = super().watch(problem, state, loss, constants)
         now = _imbalance(state.factors)
         drift = jnp.zeros((), state.dissipated.dtype)
-        for d, d0 in zip(now, constants.conserved, strict=True):
+        for d, d0 in zip(now, constants.other, strict=True):
             drift = jnp.maximum(drift, abs(d - d0).max())
         drift = drift / _largest_square(state.factors)
         lost = lost | (drift > self.balance_tolerance)
@@ -97,7 +97,7 @@ def state_of(start: MatrixFactorization, dtype: str) -> FactorState:
 
 
 def signs_of(start: MatrixFactorization, tolerance: float) -> Any:
-    """Determinant signs that the flow must keep: those of balanced square products of two factors or more, else 0."""
+    """Return the determinant signs that the flow must keep: those of balanced square products, else 0."""
     lanes = start.lanes
     if start.shape[0] != start.shape[1] or start.depth < 2:
         return jnp.zeros(lanes)

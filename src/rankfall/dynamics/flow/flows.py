@@ -32,8 +32,8 @@ class AbstractFlow(AbstractDynamics):
     rtol: float = 1e-9
     solver: Any = "auto"
 
-    default_steps = 100_000
-    lanes_a_thread = 1
+    _default_steps = 100_000
+    _lanes_a_thread = 1
 
     def __post_init__(self) -> None:
         if not 1e-15 <= _checks.positive_number("rtol", self.rtol) <= 1e-2:
@@ -44,27 +44,23 @@ class AbstractFlow(AbstractDynamics):
             Diffrax.of(self.solver, self.rtol)
 
     @property
-    def default_record(self) -> Record:
+    def _default_record(self) -> Record:
         """Every step: an adaptive integrator takes few."""
         return Record(every=1)
 
     @abc.abstractmethod
-    def start(self, problem: Any, start: Any) -> tuple[AbstractSystem, Any, Any]:
-        """Return the system, the state of lanes and the determinant signs."""
+    def _start(self, problem: Any, start: Any) -> tuple[AbstractSystem, Any, Any]:
+        """Return the system, the state of lanes, and their determinant signs and depths."""
 
-    def batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> FlowBatch:
+    def _batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> FlowBatch:
         """Return the lanes of a group, ready to run."""
         with double_precision():
-            system, state, signs = self.start(problem, start)
+            system, state, given = self._start(problem, start)
             count = sum(int(np.prod(np.shape(a)[1:])) for a in jax.tree.leaves(state))
             rtol = max(self.rtol, 100 * float(np.finfo(problem.dtype).eps))
             rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify())
-            stop = dataclasses.replace(stop, steps=stop.steps or self.default_steps)
-            return FlowBatch(problem, state, (signs, self.depth_of(start)), rule, stop, record, group)
-
-    def depth_of(self, start: Any) -> np.ndarray:
-        """Depth of each lane."""
-        return np.full(start.lanes, float(start.depth))
+            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
+            return FlowBatch(problem, state, given, rule, stop, record, group)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
@@ -124,7 +120,7 @@ class GradientFlow(AbstractFlow):
     ...                                     key=jax.random.key(0))
     >>> run = rf.train(problem, start, rf.GradientFlow(), stop=rf.Stop(loss=1e-3))
     >>> run.stop_reason, round(float(run.trajectory["unobserved"][0, -1, 0]), 2)
-    ('loss', 22.32)
+    ('loss', -22.32)
     """
 
     certify: bool = True
@@ -135,16 +131,16 @@ class GradientFlow(AbstractFlow):
         _checks.flag("certify", self.certify)
         _checks.positive_number("balance_tolerance", self.balance_tolerance)
 
-    def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+    def _prepare(self, problem: Any, start: Any) -> MatrixFactorization:
         """Check that the start fits, and return it as lanes."""
         check_factorization(start, problem.shape)
         return start.as_lanes()
 
-    def start(self, problem: Any, start: MatrixFactorization) -> tuple[AbstractSystem, Any, Any]:
-        """Return the system, the state of lanes and the determinant signs."""
+    def _start(self, problem: Any, start: MatrixFactorization) -> tuple[AbstractSystem, Any, Any]:
+        """Return the system, the state of lanes, and their determinant signs and depths."""
         system = factors.FactorSystem(self.balance_tolerance)
         signs = factors.signs_of(start, self.balance_tolerance)
-        return system, factors.state_of(start, problem.dtype), signs
+        return system, factors.state_of(start, problem.dtype), (signs, depths_of(start))
 
     def _certify(self) -> bool:
         return self.certify
@@ -189,10 +185,10 @@ class SpectralFlow(AbstractFlow):
     ...                                     key=jax.random.key(0))
     >>> run = rf.train(rf.two_by_two(), start, rf.SpectralFlow(), stop=rf.Stop(loss=1e-12))
     >>> run.stop_reason, round(float(run.trajectory["unobserved"][0, -1, 0]))
-    ('loss', 707107)
+    ('loss', -707107)
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that the start is balanced and fits, and return it as lanes."""
         spectral = spectral_start("SpectralFlow", problem, start)
         if spectral.depth < 2:
@@ -202,13 +198,13 @@ class SpectralFlow(AbstractFlow):
             )
         return spectral
 
-    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
-        """Return the system, the state of lanes and the determinant signs."""
+    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+        """Return the system, the state of lanes, and their determinant signs and depths."""
         if two_by_two.fits(problem, start):
             ((row, column),) = np.asarray(problem.unobserved_indices).tolist()
             system = two_by_two.TwoByTwoSystem(row, column)
-            return system, two_by_two.two_by_two_of(start, problem), start.det_sign
-        return polar.PolarSystem(start.depth), polar.polar_of(start), start.det_sign
+            return system, two_by_two.two_by_two_of(start), (start.det_sign, depths_of(start))
+        return polar.PolarSystem(start.depth), polar.polar_of(start), (start.det_sign, depths_of(start))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,13 +222,13 @@ class EndToEndFlow(AbstractFlow):
     Raises
     ------
     ValueError
-        If a number is out of range or ``solver`` is not an adaptive explicit solver; on ``train``, as in `SpectralFlow`,
-        but for the depth, which may be any from 1 on.
+        If a number is out of range or ``solver`` is not an adaptive explicit solver; on ``train``, as in
+        `SpectralFlow`, but for the depth, which may be any from 1 on.
 
     Notes
     -----
-    Start and result are those of `SpectralFlow`, which is the one to use: this one knows singular values to the rounding
-    of the largest only, and takes small steps where the equation is stiff.
+    Start and result are those of `SpectralFlow`, which is the one to use: this one knows singular values to the
+    rounding of the largest only, and takes small steps where the equation is stiff.
 
     References
     ----------
@@ -244,28 +240,34 @@ class EndToEndFlow(AbstractFlow):
     >>> start = rf.MatrixFactorization.init((2, 2), depth=3, kind="identity", alpha=0.1)
     >>> run = rf.train(rf.two_by_two(), start, rf.EndToEndFlow(), stop=rf.Stop(loss=1e-2))
     >>> round(float(run.trajectory["unobserved"][0, -1, 0]), 2)
-    6.93
+    6.97
     """
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.solver == "radau":
             raise ValueError(
-                "solver is 'radau', but must be explicit, such as diffrax.Dopri8(); take rf.SpectralFlow()."
+                "solver is 'radau', but must be explicit, such as diffrax.Dopri8(); SpectralFlow is stiff."
             )
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that the start is balanced and fits, and return it as lanes."""
         return spectral_start("EndToEndFlow", problem, start)
 
-    def start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
-        """Return the system, the state of lanes and the determinant signs."""
-        return end_to_end.EndToEndSystem(start.depth), end_to_end.end_to_end_of(start), start.det_sign
+    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+        """Return the system, the state of lanes, and their determinant signs and depths."""
+        given = (start.det_sign, depths_of(start))
+        return end_to_end.EndToEndSystem(start.depth), end_to_end.end_to_end_of(start), given
 
     def _solver(self, count: int, rtol: float) -> Any:
         import diffrax  # half a second: only where a flow runs
 
         return Diffrax.of(diffrax.Dopri8() if self.solver == "auto" else self.solver, rtol)
+
+
+def depths_of(start: Any) -> np.ndarray:
+    """Depth of each lane, as a number."""
+    return np.full(start.lanes, float(start.depth))
 
 
 def spectral_start(name: str, problem: Any, start: Any) -> SpectralFactorization:

@@ -108,7 +108,7 @@ def _log_weight(depth: float, a: Any, b: Any) -> Array:
     return jnp.exp(a - rate * jnp.maximum(a, b)) * quotient
 
 
-def ratio_of_decays(first: float, second: float, gap: Any) -> Array:
+def ratio_of_decays(first: float, second: Any, gap: Any) -> Array:
     """``(1 - exp(-first gap)) / (1 - exp(-second gap))`` for a gap of zero or more."""
     small = gap < 1e-5
     safe = jnp.where(small, 1.0, gap)

@@ -51,7 +51,7 @@ class PolarSystem(AbstractSystem):
         return problem.loss(_matrix(state, decompose(state.logs)))
 
     def velocity(self, problem: Any, state: PolarState, constants: Any) -> PolarState:
-        """Derivatives of ``Q``, ``K``, ``P``, and the rate at which loss is lost."""
+        """Return the derivatives of ``Q``, ``K``, ``P``, and the rate at which loss is lost."""
         q, logs, depth = state.left, state.logs, self.depth
         eigen = decompose(logs)
         slope = gradient(problem, _matrix(state, eigen))

@@ -13,12 +13,12 @@ ENERGY_TOLERANCE = 1e-6
 
 
 class Constants(eqx.Module):
-    """Numbers of a lane that do not move: its loss at the start, the sign of its determinant, depth, what is conserved."""
+    """Numbers of a lane that do not move: loss and determinant sign at the start, depth, what else is needed."""
 
     loss: Array
     det_sign: Array
     depth: Any = None
-    conserved: Any = ()
+    other: Any = ()
 
 
 class AbstractSystem(abc.ABC):
@@ -33,7 +33,7 @@ class AbstractSystem(abc.ABC):
 
     @abc.abstractmethod
     def velocity(self, problem: Any, state: Any, constants: Constants) -> Any:
-        """Derivative of the state in flow time."""
+        """Return the derivative of the state in flow time."""
 
     @abc.abstractmethod
     def loss(self, problem: Any, state: Any, constants: Constants) -> Array:
@@ -51,8 +51,12 @@ class AbstractSystem(abc.ABC):
     def view(self, problem: Any, state: Any, constants: Constants) -> Any:
         """State as a factorization, which is measured and returned."""
 
+    def settle(self, problem: Any, state: Any, constants: Constants) -> tuple[Any, Constants]:
+        """Return the state that goes on after a step, and its constants: both may be written down anew."""
+        return state, constants
+
     def watch(self, problem: Any, state: Any, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
-        """Errors of what must be conserved, by the names they are recorded under, and whether the certificate is lost."""
+        """Return errors of what must be conserved, by their recorded names, and whether the certificate is lost."""
         error = abs(constants.loss - loss - state.dissipated) / constants.loss
         return {"energy_error": error}, error > ENERGY_TOLERANCE
 

@@ -1,6 +1,7 @@
 """The end-to-end flow of a 2 x 2 completion with one unobserved entry, in numbers that do not cancel.
 
-The state is the unobserved entry, the residuals at the other three, and the logarithm of the determinant's magnitude.
+The state is the unobserved entry, the residuals at the other three (while all is small: the entries themselves, which
+grow from a small start by their share), and the logarithm of the determinant's magnitude.
 Near the limit the entry opposite the unobserved one follows from the others, ``w22 = (w12 w21 + det W) / w11``, and is
 taken from there; its own number, integrated alongside, serves while the unobserved entry is small or passes zero (kept
 as an independent number, it would leave the determinant's manifold in a direction that the flow does not restore, and
@@ -24,12 +25,14 @@ from .system import AbstractSystem, Constants
 # Below this share the two singular values count as equal; the error is of that order.
 _TIED = 1e-13
 _IDLE = 1e100
+# Entries are small while none is above this share of the largest observed value.
+_SMALL_ENTRIES = 0.1
 # Depths are numbers of lanes here, so that one compiled program serves all; the factorization's own is set at the end.
 UNKNOWN = math.nan
 
 
 class TwoByTwoState(eqx.Module):
-    """``offsets`` (2, 2): the unobserved entry, and residuals at the observed ones."""
+    """``offsets`` (2, 2): the entries less a base, which is zero at first and the observed values later on."""
 
     offsets: Array
     log_det: Array
@@ -45,8 +48,17 @@ class TwoByTwoSystem(AbstractSystem):
 
     def constants(self, problem: Any, state: TwoByTwoState, given: tuple[Any, Any]) -> Constants:
         """Loss, determinant sign and depth at the start."""
-        constants = Constants(jnp.zeros((), state.log_det.dtype), *given)
-        return Constants(self.loss(problem, state, constants), *given)
+        base = jnp.zeros((2, 2), state.offsets.dtype)
+        constants = Constants(jnp.zeros((), state.log_det.dtype), *given, base)
+        return Constants(self.loss(problem, state, constants), *given, base)
+
+    def settle(self, problem: Any, state: TwoByTwoState, constants: Constants) -> tuple[TwoByTwoState, Constants]:
+        """Carry small entries themselves, and residuals once the entries are no longer small."""
+        target = _target(problem)
+        ready = abs(state.offsets + constants.other).max() > _SMALL_ENTRIES * abs(target).max()
+        base = jnp.where(ready, target, constants.other)
+        moved = TwoByTwoState(state.offsets + (constants.other - base), state.log_det, state.dissipated)
+        return moved, Constants(constants.loss, constants.det_sign, constants.depth, base)
 
     def loss(self, problem: Any, state: TwoByTwoState, constants: Constants) -> Array:
         """Loss from the residuals."""
@@ -54,7 +66,7 @@ class TwoByTwoSystem(AbstractSystem):
         return problem._reduce(jnp.sum(residuals * residuals))
 
     def velocity(self, problem: Any, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
-        """Derivatives of entries and determinant, and the rate at which loss is lost."""
+        """Return the derivatives of entries and determinant, and the rate at which loss is lost."""
         matrix, residuals = self._matrix(problem, state, constants)
         weight = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
         u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
@@ -71,14 +83,15 @@ class TwoByTwoSystem(AbstractSystem):
     def scale(self, problem: Any, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
         """Each number itself; residuals are slaved at up to the square of their length, so that counts too.
 
-        Of the number that is carried along for nothing but its return to use, no accuracy is asked.
+        Small entries count by the largest. Of the number that is carried along for nothing but its return to use, no
+        accuracy is asked.
         """
-        _, residuals = self._matrix(problem, state, constants)
+        matrix, residuals = self._matrix(problem, state, constants)
         idle = self._large(problem, state)
-        length = jnp.sqrt(jnp.sum(residuals * residuals))
-        floor = jnp.minimum(length, length * length)
+        length, extent = jnp.sqrt(jnp.sum(residuals * residuals)), abs(matrix).max()
+        floor = jnp.minimum(jnp.minimum(length, length * length), extent)
         floor = floor * jnp.ones((2, 2)).at[self.row, self.column].set(0.0)
-        unobserved = abs(state.offsets[self.row, self.column]) + length
+        unobserved = abs(state.offsets[self.row, self.column]) + jnp.minimum(length, extent)
         sizes = (abs(state.offsets) + floor).at[self.row, self.column].set(unobserved)
         sizes = sizes.at[1 - self.row, 1 - self.column].multiply(jnp.where(idle, _IDLE, 1.0))
         return TwoByTwoState(sizes, jnp.maximum(abs(state.log_det), 1.0), constants.loss)
@@ -98,14 +111,15 @@ class TwoByTwoSystem(AbstractSystem):
         """End-to-end matrix, and its residuals with zero at the unobserved entry."""
         row, column = self.row, self.column
         target = _target(problem)
-        matrix = state.offsets + target
+        matrix = state.offsets + constants.other
         free, beside, below = matrix[row, column], matrix[row, 1 - column], matrix[1 - row, column]
         det = (1.0 if row == column else -1.0) * constants.det_sign * jnp.exp(state.log_det)
         large = self._large(problem, state)
         opposite = (beside * below + det) / jnp.where(large, free, 1.0)
         opposite = jnp.where(large, opposite, matrix[1 - row, 1 - column])
-        residual = jnp.where(large, opposite - target[1 - row, 1 - column], state.offsets[1 - row, 1 - column])
-        residuals = state.offsets.at[row, column].set(0.0).at[1 - row, 1 - column].set(residual)
+        residuals = state.offsets + (constants.other - target)
+        residual = jnp.where(large, opposite - target[1 - row, 1 - column], residuals[1 - row, 1 - column])
+        residuals = residuals.at[row, column].set(0.0).at[1 - row, 1 - column].set(residual)
         return matrix.at[1 - row, 1 - column].set(opposite), residuals
 
     def _large(self, problem: Any, state: TwoByTwoState) -> Array:
@@ -146,11 +160,9 @@ def _decompose(w: Any, log_det: Any, det_sign: Any) -> tuple[Array, Array, Array
     return u, v, k1, gap
 
 
-def two_by_two_of(start: SpectralFactorization, problem: Any) -> TwoByTwoState:
+def two_by_two_of(start: SpectralFactorization) -> TwoByTwoState:
     """Lanes of a spectral factorization as a state."""
-    offsets = np.array(start.matrix, dtype=np.float64)
-    rows, columns = np.asarray(problem.indices).T
-    offsets[:, rows, columns] -= np.asarray(problem.values)
+    offsets = np.asarray(start.matrix, dtype=np.float64)
     return TwoByTwoState(offsets, np.asarray(start.log_abs_det, dtype=np.float64), np.zeros(len(offsets)))
 
 
