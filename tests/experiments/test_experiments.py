@@ -29,6 +29,7 @@ NEEDS_ENTRY = {
     "determinant-sign": {"right-half-grows", "small-imbalance-keeps-sign"},
     "norm-of-regression": set(),
     "gradient-flow": {*(f"bound-depth-{depth}" for depth in (2, 3, 4, 8)), "growth", "determinant-depth-2"},
+    "depth-law": {"law-depth-3", "law-depth-4", "determinant-depth-2", "determinant-is-the-excess"},
 }
 
 

@@ -194,6 +194,17 @@ def gradient_flow():
     return ds
 
 
+def depth_law():
+    rows = [
+        {"depth": depth, "stop_reason": "loss", "curve": _grown} for depth in (2.0, 2.5, 3.0, 8.0) for _ in range(2)
+    ]
+    ds = _lanes(rows, 1e-12)
+    x = ds["unobserved"][..., 0]
+    power = 2 * np.log(3) - 4 / (ds["depth"] - 1.9) * np.log(x)
+    ds["log_abs_det"] = xr.where(ds["depth"] > 2, power, -(x**2) / 2).transpose("lane", "record")
+    return ds
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -202,6 +213,7 @@ DATASETS = {
     "determinant-sign": determinant_sign,
     "norm-of-regression": norm_of_regression,
     "gradient-flow": gradient_flow,
+    "depth-law": depth_law,
 }
 
 

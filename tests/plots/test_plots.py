@@ -15,9 +15,10 @@ PANELS = {
     "determinant-sign": 6,
     "norm-of-regression": 2,
     "gradient-flow": 3,
+    "depth-law": 3,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
-MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow"]
+MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law"]
 
 
 def _drawn(axes):

@@ -1,6 +1,7 @@
 """The talk's experiments, declared: what is run, at which settings, and what is claimed about the result."""
 
 from . import (
+    depth_law,
     determinant_sign,
     gradient_flow,
     norm_of_regression,
@@ -21,6 +22,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         determinant_sign,
         norm_of_regression,
         gradient_flow,
+        depth_law,
     )
 }
 

@@ -41,4 +41,10 @@ def run_flow(
 def energy_error(lanes: xr.Dataset, share: float = 1.0) -> float:
     """Largest |loss lost - share * integral of the squared gradient| over the loss at the start."""
     loss, lost = lanes["loss"].values, lanes["dissipated"].values
-    return float(np.nanmax(np.abs(loss[:, :1] - loss - share * lost) / loss[:, :1]))
+    return largest(np.abs(loss[:, :1] - loss - share * lost) / loss[:, :1])
+
+
+def largest(values: np.ndarray) -> float:
+    """Return the largest of those that are recorded; NaN, which no claim holds for, if there is none."""
+    there = values[np.isfinite(values)]
+    return float(there.max()) if there.size else float("nan")

@@ -12,7 +12,7 @@ from ..factorizations import MatrixFactorization
 from ..problems import two_by_two
 from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, join, lanes_of, last, recorded, run_all, run_lanes, signed_starts, worst_ratio
-from .flows import STATE, energy_error, run_flow
+from .flows import STATE, energy_error, largest, run_flow
 
 SOURCE = "Razin and Cohen (2020), theorem 1"
 # Where x^2 / 2 has outgrown what the start and the logarithm of x contribute to ln det.
@@ -142,23 +142,22 @@ def _certificates(flow: xr.Dataset, right: xr.Dataset, descent: xr.Dataset) -> l
             "The determinant of the flow is positive at every recorded point (share; its logarithm is what is "
             "integrated, and it stays finite).",
             SOURCE,
-            _positive(right).mean(),
+            _positive(right),
             1.0,
             0.0,
-            ("gradient descent at depth 2", _positive(descent).mean()),
+            ("gradient descent at depth 2", _positive(descent)),
         ),
     ]
 
 
 def _leaving(right: xr.Dataset, descent: xr.Dataset) -> list[Claim]:
-    end = _final(descent)
     return [
         at_most(
             "descent-freezes",
             "Depth 2, gradient descent from the same starts, float64 and float32: the unobserved entry freezes below "
             "10 (largest at the end), although the flow takes it to infinity.",
             "measured; steps and rounding unbalance the factors, and at depth 2 that grows exponentially",
-            end.max() if end.size else np.nan,
+            largest(_final(descent)),
             10.0,
             0.0,
             ("the smallest at the end of the flow", _final(lanes_of(right, depth=2)).min()),
@@ -182,13 +181,14 @@ def _final(lanes: xr.Dataset) -> np.ndarray:
 def _determinant_error(lanes: xr.Dataset) -> float:
     x, log_det = np.abs(lanes["unobserved"].values[..., 0]), lanes["log_abs_det"].values
     large = x > LARGE_ENTRY
-    return float(np.abs(log_det[large] / (-(x[large] ** 2) / 2) - 1).max()) if large.any() else np.nan
+    return largest(np.abs(log_det[large] / (-(x[large] ** 2) / 2) - 1))
 
 
-def _positive(lanes: xr.Dataset) -> np.ndarray:
-    """Whether the determinant is positive and its logarithm finite, at each record that there is."""
+def _positive(lanes: xr.Dataset) -> float:
+    """Share of the records at which the determinant is positive and its logarithm finite."""
     there = recorded(lanes)
-    return (lanes["det_sign"].values[there] > 0) & np.isfinite(lanes["log_abs_det"].values[there])
+    positive = (lanes["det_sign"].values[there] > 0) & np.isfinite(lanes["log_abs_det"].values[there])
+    return float(positive.mean()) if positive.size else float("nan")
 
 
 EXPERIMENT = Experiment(

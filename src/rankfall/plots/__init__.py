@@ -6,6 +6,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from . import (
+    depth_law,
     determinant_sign,
     gradient_flow,
     norm_of_regression,
@@ -23,6 +24,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "determinant-sign": determinant_sign.draw,
     "norm-of-regression": norm_of_regression.draw,
     "gradient-flow": gradient_flow.draw,
+    "depth-law": depth_law.draw,
 }
 
 
@@ -50,7 +52,7 @@ def draw(name: str, dataset: xr.Dataset) -> Figure:
     --------
     >>> from rankfall import plots
     >>> sorted(plots.DRAWINGS)[:2]
-    ['determinant-sign', 'gradient-flow']
+    ['depth-law', 'determinant-sign']
     """
     if name not in DRAWINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")
