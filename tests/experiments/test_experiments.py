@@ -30,6 +30,12 @@ NEEDS_ENTRY = {
     "norm-of-regression": set(),
     "gradient-flow": {*(f"bound-depth-{depth}" for depth in (2, 3, 4, 8)), "growth", "determinant-depth-2"},
     "depth-law": {"law-depth-3", "law-depth-4", "determinant-depth-2", "determinant-is-the-excess"},
+    "convergence": {
+        "entry-grows-like-the-cube-root-of-time",
+        "time-to-the-next-orders",
+        "small-starts-pay-the-escape",
+        "trace-difference-rises",
+    },
 }
 
 

@@ -205,6 +205,17 @@ def depth_law():
     return ds
 
 
+def convergence():
+    rows = [
+        {"alpha": alpha, "start_sign": sign, "stop_reason": "loss",
+         "curve": _curve(2, "identity" if sign > 0 else "negative determinant")}
+        for sign in (1, -1) for alpha in (1e-3, 1.0, 20.0)
+    ]  # fmt: skip
+    ds = _lanes(rows, 1e-12)
+    ds["time"] = ds["unobserved"][..., 0] ** 3 / 6 + ds["alpha"] ** -0.1 - ds["alpha"] ** 2
+    return ds
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -214,6 +225,7 @@ DATASETS = {
     "norm-of-regression": norm_of_regression,
     "gradient-flow": gradient_flow,
     "depth-law": depth_law,
+    "convergence": convergence,
 }
 
 

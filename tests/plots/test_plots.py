@@ -16,9 +16,10 @@ PANELS = {
     "norm-of-regression": 2,
     "gradient-flow": 3,
     "depth-law": 3,
+    "convergence": 3,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
-MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law"]
+MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence"]
 
 
 def _drawn(axes):

@@ -1,6 +1,7 @@
 """The talk's experiments, declared: what is run, at which settings, and what is claimed about the result."""
 
 from . import (
+    convergence,
     depth_law,
     determinant_sign,
     gradient_flow,
@@ -23,6 +24,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         norm_of_regression,
         gradient_flow,
         depth_law,
+        convergence,
     )
 }
 

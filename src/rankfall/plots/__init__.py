@@ -6,6 +6,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from . import (
+    convergence,
     depth_law,
     determinant_sign,
     gradient_flow,
@@ -25,6 +26,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "norm-of-regression": norm_of_regression.draw,
     "gradient-flow": gradient_flow.draw,
     "depth-law": depth_law.draw,
+    "convergence": convergence.draw,
 }
 
 
@@ -52,7 +54,7 @@ def draw(name: str, dataset: xr.Dataset) -> Figure:
     --------
     >>> from rankfall import plots
     >>> sorted(plots.DRAWINGS)[:2]
-    ['depth-law', 'determinant-sign']
+    ['convergence', 'depth-law']
     """
     if name not in DRAWINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")
