@@ -36,6 +36,7 @@ NEEDS_ENTRY = {
         "small-starts-pay-the-escape",
         "trace-difference-rises",
     },
+    "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
 
 

@@ -216,6 +216,19 @@ def convergence():
     return ds
 
 
+def balancedness():
+    rows = [
+        {"depth": depth, "imbalance": imbalance, "stop_reason": "loss",
+         "curve": _curve(2, "balanced" if depth == 2 or imbalance else "identity")}
+        for depth in (2, 3) for imbalance in (0.0, 1e-8, 1e-4)
+    ]  # fmt: skip
+    ds = _lanes(rows, 1e-8)
+    x = ds["unobserved"][..., 0]
+    ds["log_smaller"] = xr.where(ds["depth"] == 2, -(x**2) / 2, -5 * np.log(1 + x)).transpose("lane", "record")
+    ds["det_sign"] = xr.where((ds["imbalance"] > 0) & (ds["record"] > 20), -1.0, ds["det_sign"])
+    return ds.transpose("lane", "record", ...)
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -226,6 +239,7 @@ DATASETS = {
     "gradient-flow": gradient_flow,
     "depth-law": depth_law,
     "convergence": convergence,
+    "balancedness": balancedness,
 }
 
 

@@ -17,9 +17,10 @@ PANELS = {
     "gradient-flow": 3,
     "depth-law": 3,
     "convergence": 3,
+    "balancedness": 3,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
-MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence"]
+MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence", "balancedness"]
 
 
 def _drawn(axes):

@@ -1,6 +1,7 @@
 """The talk's experiments, declared: what is run, at which settings, and what is claimed about the result."""
 
 from . import (
+    balancedness,
     convergence,
     depth_law,
     determinant_sign,
@@ -25,6 +26,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         gradient_flow,
         depth_law,
         convergence,
+        balancedness,
     )
 }
 

@@ -176,11 +176,11 @@ EXPERIMENT = Experiment(
     title="Depth 2 from alpha I converges, at the cube root of time",
     question=(
         "That the unobserved entry must be large when the loss is small says nothing yet about whether the loss "
-        "becomes small. At depth 2, from alpha times the identity, it does, for every alpha: the entry goes to infinity "
-        "like (6 t)^(1/3), and the loss to zero like (6 t)^(-2/3) / 2. Time is followed to the next orders, t = x^3/6 + "
-        "5 x/2 + c(alpha) + 4/x, where only c knows the start. The proof rests on quantities that rise or stay between "
-        "bounds all along; they are watched here. The same size with one sign changed, diag(alpha, -alpha), has a "
-        "negative determinant: it gets to the loss in no time, at a finite entry."
+        "becomes small. At depth 2, from alpha times the identity, it does, for every alpha: the entry goes to "
+        "infinity like (6 t)^(1/3), and the loss to zero like (6 t)^(-2/3) / 2. Time is followed to the next orders, "
+        "t = x^3/6 + 5 x/2 + c(alpha) + 4/x, where only c knows the start. The proof rests on quantities that rise or "
+        "stay between bounds all along; they are watched here. The same size with one sign changed, diag(alpha, "
+        "-alpha), has a negative determinant: it gets to the loss in no time, at a finite entry."
     ),
     settings=Convergence,
     compute=compute,

@@ -6,6 +6,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from . import (
+    balancedness,
     convergence,
     depth_law,
     determinant_sign,
@@ -27,6 +28,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "gradient-flow": gradient_flow.draw,
     "depth-law": depth_law.draw,
     "convergence": convergence.draw,
+    "balancedness": balancedness.draw,
 }
 
 
@@ -54,7 +56,7 @@ def draw(name: str, dataset: xr.Dataset) -> Figure:
     --------
     >>> from rankfall import plots
     >>> sorted(plots.DRAWINGS)[:2]
-    ['convergence', 'depth-law']
+    ['balancedness', 'convergence']
     """
     if name not in DRAWINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")
