@@ -28,6 +28,15 @@ NEEDS_ENTRY = {
     "solution-set": {"closed-forms"},
     "determinant-sign": {"right-half-grows", "small-imbalance-keeps-sign"},
     "norm-of-regression": set(),
+    "gradient-flow": {*(f"bound-depth-{depth}" for depth in (2, 3, 4, 8)), "growth", "determinant-depth-2"},
+    "depth-law": {"law-depth-3", "law-depth-4", "determinant-depth-2", "determinant-is-the-excess"},
+    "convergence": {
+        "entry-grows-like-the-cube-root-of-time",
+        "time-to-the-next-orders",
+        "small-starts-pay-the-escape",
+        "trace-difference-rises",
+    },
+    "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
 
 
@@ -77,7 +86,7 @@ def test_results_say_which_loss_and_precision_they_are_of(stored):
     if name == "solution-set":  # no training, no loss
         return
     assert dataset.attrs["loss"] == "half_sse"
-    mixed = name == "unobserved-entry"
+    mixed = name in ("unobserved-entry", "gradient-flow")
     assert set(dataset["dtype"].values) == {"float64", "float32"} if mixed else dataset.attrs["dtype"] == "float64"
 
 

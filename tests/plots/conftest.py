@@ -177,6 +177,58 @@ def norm_of_regression():
     )
 
 
+def gradient_flow():
+    rows = []
+    for depth in (2, 3, 8):
+        for method, dtype, sign in (
+            ("flow", "float64", 1), ("flow", "float64", -1), ("descent", "float64", 1), ("descent", "float32", 1)
+        ):  # fmt: skip
+            if method == "flow" or depth == 2:
+                kind = "negative determinant" if sign < 0 else "balanced" if method == "descent" else "identity"
+                row = {"depth": depth, "method": method, "dtype": dtype, "start_sign": sign, "stop_reason": "loss",
+                       "curve": _curve(depth, kind)}  # fmt: skip
+                rows += [row, row]
+    ds = _lanes(rows, 1e-12)
+    ds["log_abs_det"] = -3 - ds["unobserved"][..., 0] ** 2 / 2
+    ds.attrs["target_loss"] = 1e-12
+    return ds
+
+
+def depth_law():
+    rows = [
+        {"depth": depth, "stop_reason": "loss", "curve": _grown} for depth in (2.0, 2.5, 3.0, 8.0) for _ in range(2)
+    ]
+    ds = _lanes(rows, 1e-12)
+    x = ds["unobserved"][..., 0]
+    power = 2 * np.log(3) - 4 / (ds["depth"] - 1.9) * np.log(x)
+    ds["log_abs_det"] = xr.where(ds["depth"] > 2, power, -(x**2) / 2).transpose("lane", "record")
+    return ds
+
+
+def convergence():
+    rows = [
+        {"alpha": alpha, "start_sign": sign, "stop_reason": "loss",
+         "curve": _curve(2, "identity" if sign > 0 else "negative determinant")}
+        for sign in (1, -1) for alpha in (1e-3, 1.0, 20.0)
+    ]  # fmt: skip
+    ds = _lanes(rows, 1e-12)
+    ds["time"] = ds["unobserved"][..., 0] ** 3 / 6 + ds["alpha"] ** -0.1 - ds["alpha"] ** 2
+    return ds
+
+
+def balancedness():
+    rows = [
+        {"depth": depth, "imbalance": imbalance, "stop_reason": "loss",
+         "curve": _curve(2, "balanced" if depth == 2 or imbalance else "identity")}
+        for depth in (2, 3) for imbalance in (0.0, 1e-8, 1e-4)
+    ]  # fmt: skip
+    ds = _lanes(rows, 1e-8)
+    x = ds["unobserved"][..., 0]
+    ds["log_smaller"] = xr.where(ds["depth"] == 2, -(x**2) / 2, -5 * np.log(1 + x)).transpose("lane", "record")
+    ds["det_sign"] = xr.where((ds["imbalance"] > 0) & (ds["record"] > 20), -1.0, ds["det_sign"])
+    return ds.transpose("lane", "record", ...)
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -184,6 +236,10 @@ DATASETS = {
     "solution-set": solution_set,
     "determinant-sign": determinant_sign,
     "norm-of-regression": norm_of_regression,
+    "gradient-flow": gradient_flow,
+    "depth-law": depth_law,
+    "convergence": convergence,
+    "balancedness": balancedness,
 }
 
 

@@ -1,7 +1,11 @@
 """The talk's experiments, declared: what is run, at which settings, and what is claimed about the result."""
 
 from . import (
+    balancedness,
+    convergence,
+    depth_law,
     determinant_sign,
+    gradient_flow,
     norm_of_regression,
     norms_and_rank,
     perturbation,
@@ -19,6 +23,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         perturbation,
         determinant_sign,
         norm_of_regression,
+        gradient_flow,
+        depth_law,
+        convergence,
+        balancedness,
     )
 }
 

@@ -102,7 +102,8 @@ def not_interrupted(run: Run) -> np.ndarray:
 def join(parts: list[xr.Dataset]) -> xr.Dataset:
     """Put lanes of several batches side by side, padded to the longest record."""
     joined = xr.concat(
-        parts,
+        # Numbered records are what the outer join pads by.
+        [part.assign_coords(record=np.arange(part.sizes["record"])) for part in parts],
         dim="lane",
         join="outer",
         data_vars="all",
@@ -110,7 +111,7 @@ def join(parts: list[xr.Dataset]) -> xr.Dataset:
         compat="equals",
         combine_attrs="drop",
         fill_value={"step": -1},
-    )
+    ).drop_vars("record")
     joined.attrs = shared_attrs(parts)
     return joined
 

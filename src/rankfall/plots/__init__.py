@@ -5,7 +5,18 @@ from collections.abc import Callable
 import xarray as xr
 from matplotlib.figure import Figure
 
-from . import determinant_sign, norm_of_regression, norms_and_rank, perturbation, solution_set, unobserved_entry
+from . import (
+    balancedness,
+    convergence,
+    depth_law,
+    determinant_sign,
+    gradient_flow,
+    norm_of_regression,
+    norms_and_rank,
+    perturbation,
+    solution_set,
+    unobserved_entry,
+)
 
 DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "solution-set": solution_set.draw,
@@ -14,6 +25,10 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "perturbation": perturbation.draw,
     "determinant-sign": determinant_sign.draw,
     "norm-of-regression": norm_of_regression.draw,
+    "gradient-flow": gradient_flow.draw,
+    "depth-law": depth_law.draw,
+    "convergence": convergence.draw,
+    "balancedness": balancedness.draw,
 }
 
 
@@ -41,7 +56,7 @@ def draw(name: str, dataset: xr.Dataset) -> Figure:
     --------
     >>> from rankfall import plots
     >>> sorted(plots.DRAWINGS)[:2]
-    ['determinant-sign', 'norm-of-regression']
+    ['balancedness', 'convergence']
     """
     if name not in DRAWINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")
