@@ -145,14 +145,26 @@ def rows():
     for loss, goal in ((1e-8, 2.0), (1e-12, 3.0)):
         ours, reached = slowest(loss)
         theirs = scipy_seconds(loss)
-        yield (f"2x2 spectral flow to loss {loss:g}, slowest of 16 cases, s", f"{ours:.3f}",
-               f"SciPy BDF, one case {theirs:.2f}", f"{theirs / ours:.1f}x", f"< {goal:g}", reached and ours < goal)  # fmt: skip
+        yield (
+            f"2x2 spectral flow to loss {loss:g}, slowest of 16 cases, s",
+            f"{ours:.3f}",
+            f"SciPy BDF, one case {theirs:.2f}",
+            f"{theirs / ours:.1f}x",
+            f"< {goal:g}",
+            reached and ours < goal,
+        )
     error = worst_error()
     yield "its largest error against fifty digits", f"{error:.1e}", "-", "-", "<= 1e-8", error <= 1e-8
     for solver, name in ((diffrax.Dopri8(), "Dopri8"), ("radau", "Radau")):
         together, apart = lanes_ratio(rf.GradientFlow(solver=solver))
-        yield (f"100 starts of GradientFlow, {name}, to loss 1e-2, starts/s", f"{together:.0f}",
-               f"one after another {apart:.0f}", f"{together / apart:.1f}x", ">= 10x", together >= 10 * apart)  # fmt: skip
+        yield (
+            f"100 starts of GradientFlow, {name}, to loss 1e-2, starts/s",
+            f"{together:.0f}",
+            f"one after another {apart:.0f}",
+            f"{together / apart:.1f}x",
+            ">= 10x",
+            together >= 10 * apart,
+        )
     cores, rate = cores_used()
     yield (
         f"64 lanes of SpectralFlow to 1e-12 ({rate:.0f} starts/s), cores used",
@@ -165,5 +177,11 @@ def rows():
     for size in (10, 20, 50):
         wall, reason, trials, cost = large(size, 1e-4)
         goal, met = ("minutes (< 300 s)", wall < 300 and reason == "loss") if size == 50 else ("-", reason == "loss")
-        yield (f"{size}x{size} spectral flow to loss 1e-4 ({trials} trials), s", f"{wall:.1f}", "-", f"{cost:.2f} ms a trial",
-               goal, met)  # fmt: skip
+        yield (
+            f"{size}x{size} spectral flow to loss 1e-4 ({trials} trials), s",
+            f"{wall:.1f}",
+            "-",
+            f"{cost:.2f} ms a trial",
+            goal,
+            met,
+        )

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from rankfall.cli import main
-from rankfall.factorizations import MatrixFactorization
+from rankfall.dynamics.flow import factors
 from rankfall.statements import STATEMENTS, verify
 
 
@@ -29,14 +29,12 @@ def fresh():
 
 @pytest.mark.parametrize("layer", [0, 1])
 def test_half_the_gradient_of_a_layer_is_found_out(layer, fresh, monkeypatch, capsys):
-    whole = MatrixFactorization.loss_and_gradient
+    whole = factors.layer_gradients
 
-    def halved(self, problem):
-        loss, slope = whole(self, problem)
-        factors = [w / 2 if j == layer else w for j, w in enumerate(slope.factors)]
-        return loss, MatrixFactorization(factors)
+    def halved(chain, slope):
+        return [g / 2 if j == layer else g for j, g in enumerate(whole(chain, slope))]
 
-    monkeypatch.setattr(MatrixFactorization, "loss_and_gradient", halved)
+    monkeypatch.setattr(factors, "layer_gradients", halved)
     assert main(["verify", "balancedness", "flows-agree", "--quiet"]) == 1
     said = capsys.readouterr().out
     assert "balancedness: DOES NOT HOLD" in said and "flows-agree: DOES NOT HOLD" in said
