@@ -9,7 +9,7 @@ README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf
 
 
 def test_the_ten_lines_of_python_run_and_say_what_they_promise(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}
     exec(code, names)
     printed = capsys.readouterr().out
@@ -17,6 +17,15 @@ def test_the_ten_lines_of_python_run_and_say_what_they_promise(capsys):
     assert abs(abs(names["run"].final.full()[0, 0]) - 22) < 1
     assert names["run"].trajectory["effective_rank"].values[0, -1] < 1.001
     assert f"{rf.theory.unobserved_lower_bound(1e-3):.3f}" in printed
+
+
+def test_the_flow_of_the_readme_reaches_what_it_says(capsys):
+    _, code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert names["run"].stop_reason == "loss" and abs(abs(names["run"].final.full()[0, 0]) - 707_107) < 1
+    assert all(certificate.certified for certificate in rf.theory.check(names["run"]))
+    assert "driven above its minimum" in capsys.readouterr().out
 
 
 def test_the_commands_of_the_readme_exist():
