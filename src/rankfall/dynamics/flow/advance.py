@@ -13,6 +13,7 @@ from .system import AbstractSystem
 
 # A loss level is met when the loss is within this share of it.
 _AT_LEVEL = 1e-12
+_NO_TIME = 1e-9
 # Trials in a row: to meet a level that rounding may blur, and to find a step that can be taken at all.
 _MOST_CROSSINGS, _MOST_FAILURES = 40, 60
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
@@ -83,7 +84,9 @@ class FlowRule(NamedTuple):
         before, after = (system.loss(problem, s, p.constants) for s in (state, moved))
         beyond = good & (after < threshold * (1 - _AT_LEVEL)) & (p.crossings < _MOST_CROSSINGS)
         taken = good & ~beyond
-        met = taken & (after <= threshold * (1 + _AT_LEVEL))
+        # Rounding in the loss may keep it from the level for good: then it is met where no time is left to go.
+        at_it = (p.crossings > 0) & (h <= _NO_TIME * p.free_h)
+        met = taken & ((after <= threshold * (1 + _AT_LEVEL)) | at_it)
         # Where the logarithm of the loss, taken to be linear in time, meets the level.
         share = jnp.log(before / threshold) / jnp.log(before / after)
         to_level = h * jnp.clip(jnp.where(jnp.isfinite(share), share, 0.5), 1e-6, 1 - 1e-9)
@@ -106,7 +109,8 @@ class FlowRule(NamedTuple):
         )
         reason = jnp.where(failures > _MOST_FAILURES, STALLED, RUNNING)
         # The loss falls no more, at a rate that has cancelled to rounding (near a saddle it is small, not cancelled).
-        still = (before - after) * progress.time <= _STILL * after * h
+        whole = (p.crossings == 0) & ~lands
+        still = whole & ((before - after) * progress.time <= _STILL * after * h)
         still = still & (rate <= _CANCELLED**2 * system.gain(moved, p.constants) * after)
         reason = jnp.where(still, STATIONARY, reason)
         reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
