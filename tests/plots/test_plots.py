@@ -16,6 +16,7 @@ PANELS = {
     "norm-of-regression": 2,
     "gradient-flow": 3,
     "depth-law": 3,
+    "singular-values": 6,
     "convergence": 3,
     "balancedness": 3,
 }

@@ -9,6 +9,7 @@ from . import (
     norm_of_regression,
     norms_and_rank,
     perturbation,
+    singular_values,
     solution_set,
     unobserved_entry,
 )
@@ -25,6 +26,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         norm_of_regression,
         gradient_flow,
         depth_law,
+        singular_values,
         convergence,
         balancedness,
     )

@@ -14,6 +14,7 @@ from . import (
     norm_of_regression,
     norms_and_rank,
     perturbation,
+    singular_values,
     solution_set,
     unobserved_entry,
 )
@@ -27,6 +28,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "norm-of-regression": norm_of_regression.draw,
     "gradient-flow": gradient_flow.draw,
     "depth-law": depth_law.draw,
+    "singular-values": singular_values.draw,
     "convergence": convergence.draw,
     "balancedness": balancedness.draw,
 }
