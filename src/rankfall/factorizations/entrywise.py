@@ -75,7 +75,7 @@ class EntrywiseFactorization(eqx.Module):
 def entrywise(factors: Sequence[Array], problem: Any) -> bool:
     """Whether training on this problem is to use the entrywise form."""
     tiny = max(extent for w in factors for extent in w.shape[-2:]) <= LARGEST
-    return tiny and getattr(problem, "pattern", None) is not None
+    return tiny and problem.least_squares and getattr(problem, "pattern", None) is not None
 
 
 @jax.jit

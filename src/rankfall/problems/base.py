@@ -1,7 +1,7 @@
 """What every problem is: observed data, and the loss on it as a function of the end-to-end matrix."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -36,6 +36,9 @@ class AbstractProblem(eqx.Module):
         Infima over the solution set where they are known or given.
     required_det_sign : int or None
         The sign of the determinant at the start that the theorems ask for, where they apply.
+    least_squares : bool
+        Whether the loss is that of `residuals` linear in the matrix, as above; a class with another loss says
+        ``False``.
     """
 
     shape: eqx.AbstractVar[tuple[int, int]]
@@ -45,6 +48,7 @@ class AbstractProblem(eqx.Module):
     infimal_rank: eqx.AbstractVar[int | None]
     infimal_erank: eqx.AbstractVar[float | None]
     required_det_sign: eqx.AbstractVar[int | None]
+    least_squares: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod

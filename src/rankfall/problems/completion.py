@@ -50,6 +50,8 @@ class MatrixCompletion(AbstractProblem):
         Infima over the solution set where they are known or given.
     required_det_sign : int or None
         The sign of the determinant at the start that the theorems ask for, where they apply.
+    least_squares : bool
+        ``True``; a subclass with another loss than that of `residuals` says ``False``.
     """
 
     indices: Array

@@ -1,5 +1,6 @@
 """Gradient flow in singular values: against high precision, at ties and crossings, and every way it can be refused."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -195,11 +196,76 @@ def test_refusals():
             rf.train(problem, start, rf.SpectralFlow())
 
 
-def test_ends_where_its_digits_end():
-    """Depth 2 on the 3 x 3 relative: the logarithms spread like x^2 / 2, and rounding in them is relative."""
-    start = rf.SpectralFactorization.from_end_to_end(1e-2 * np.eye(3), 2)
-    run, path = follow(start, rf.two_by_two(size=3), loss=1e-9)
-    assert run.stop_reason == "certificate"
-    assert float(path["loss"][-1]) < 2e-6 and path["energy_error"].max() < 1e-8
-    x, loss = np.abs(path["unobserved"].values[:, 0]), path["loss"].values
-    assert (x >= rf.theory.unobserved_lower_bound_simple(loss) * (1 - 1e-9)).all()
+@pytest.mark.parametrize("depth", [2.0, 3.0])
+def test_follows_larger_matrices_to_the_limit(depth):
+    """A 3 x 3 start of two blocks: the first is the 2 x 2 flow, which is known to rounding, and the third entry is one.
+
+    In these coordinates nothing is known of the blocks; rounding in the logarithms (at depth 2 one of them is -2.5e11)
+    and in the residuals (1e-12 beside entries of 7e5) would end the flow at losses of 1e-6 and 1e-10.
+    """
+    block, start = 0.1 * np.array(MATRICES["general"]), 0.05 * np.eye(3)
+    start[:2, :2] = block
+    times = [1e2, 1e5, 1e8, 1e11, 1e14]
+    record = rf.Record(at_times=times, measures=["end_to_end"])
+    run, path = follow(
+        rf.SpectralFactorization.from_end_to_end(start, depth), rf.two_by_two(size=3), record=record, flow_time=1e14
+    )
+    small = rf.SpectralFactorization.from_end_to_end(block, depth)
+    _, right = follow(small, record=record, flow_time=1e14)
+    assert run.stop_reason == "flow_time"
+    np.testing.assert_array_equal(path["time"][-4:], right["time"][-4:])
+    for name in ("unobserved", "loss", "log_abs_det"):
+        np.testing.assert_allclose(path[name][-4:], right[name][-4:], rtol=1e-9)
+    np.testing.assert_allclose(path["end_to_end"][-1, 2], [0, 0, 1], atol=1e-9)
+    assert path["loss"][-1] < 1e-10 and path["residual_drift"].max() < 1e-6 and path["energy_error"].max() < 1e-10
+
+
+def test_values_far_apart_come_together_again():
+    """A rotated start with a singular value of 1e-150 (a block of its own) that grows until both are the target's.
+
+    Modes aligned with the target are logistic at depth 2: s / (c - s) = s0 / (c - s0) exp(2 c t).
+    """
+    turn, other = (np.linalg.qr(np.random.default_rng(k).normal(size=(2, 2)))[0] for k in (0, 1))
+    target, small = np.array([2.0, 1.5]), np.array([1e-1, 1e-150])
+    problem = rf.MatrixCompletion.from_dense(turn @ np.diag(target) @ other.T)
+    plain = rf.SpectralFactorization.from_end_to_end(turn @ np.diag([1e-1, 1e-2]) @ other.T, 2.0)
+    start = dataclasses.replace(
+        plain,
+        left=turn,
+        right=other,
+        log_singular_values=np.log(small),
+        matrix=turn @ np.diag(small) @ other.T,
+        log_abs_det=np.log(small).sum(),
+    )
+    times = np.array([1.0, 50.0, 100.0, 114.0, 115.0, 116.0, 120.0])
+    run, path = follow(start, problem, record=rf.Record(at_times=times), flow_time=120.0)
+    at = [int(np.abs(path["time"].values - t).argmin()) for t in times]
+    ratio = np.log(small / (target - small)) + 2 * target * times[:, None]
+    right = np.log(target) - np.logaddexp(0, -ratio)
+    assert run.stop_reason == "flow_time"
+    ours = np.sort(path["log_singular_values"].values[at], axis=1)
+    np.testing.assert_allclose(ours, np.sort(right, axis=1), rtol=1e-8, atol=1e-8)
+    assert (right[:4].min(axis=1) < -1).all() and right[-1].min() > 0.4
+
+
+def test_another_loss_than_squares():
+    """Residuals are not carried, nor entries differentiated by hand, where the loss is not theirs."""
+
+    class Quartic(rf.MatrixCompletion):
+        least_squares = False
+
+        def loss(self, matrix):
+            return (self.residuals(matrix) ** 4).sum(axis=-1) / 4 + super().loss(matrix)
+
+    problem = Quartic.from_dense([[np.nan, 1.0], [1.0, 0.5]])
+    start = rf.SpectralFactorization.from_end_to_end([[0.3, 0.1], [-0.1, 0.4]], 3.0)
+    runs = [follow(start, problem, flow, loss=1e-6) for flow in (rf.SpectralFlow(), rf.EndToEndFlow(rtol=1e-11))]
+    (_, path), (_, plain) = runs
+    np.testing.assert_allclose(path["time"][-1], plain["time"][-1], rtol=1e-7)
+    np.testing.assert_allclose(path["end_to_end"][-1], plain["end_to_end"][-1], rtol=1e-7)
+    small_steps = rf.GradientDescent(1e-4)
+    descent = rf.train(
+        problem, start.to_factors(), small_steps, record=rf.Record(every=10_000), stop=rf.Stop(steps=10_000)
+    )
+    flow = rf.train(problem, start, rf.SpectralFlow(), stop=rf.Stop(flow_time=1.0))
+    np.testing.assert_allclose(descent.final.full(), flow.final.full(), rtol=1e-3)

@@ -20,6 +20,8 @@ _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 # Stationary: over another e-fold of time the loss would fall by less than this share, and the gradient has cancelled to
 # this share of what its parts allow, which a saddle's has not.
 _STILL, _CANCELLED = 1e-12, 1e-10
+# And nothing that is small would grow by more than this share.
+_GROWS = 1e-6
 
 
 class Progress(NamedTuple):
@@ -59,7 +61,12 @@ class FlowRule(NamedTuple):
 
     def observe(self, problem: Any, state: Any, progress: Progress) -> tuple[Any, dict[str, Any]]:
         """State as a factorization, and what the flow knows on top."""
-        own = {"time": progress.time, "dissipated": state.dissipated, "rejected_steps": progress.rejected}
+        own = {
+            "loss": self.system.loss(problem, state, progress.constants),
+            "time": progress.time,
+            "dissipated": state.dissipated,
+            "rejected_steps": progress.rejected,
+        }
         return self.system.view(problem, state, progress.constants), {**own, **progress.errors}
 
     def attempt(self, problem: Any, state: Any, progress: Progress, limits: Any) -> Any:
@@ -112,6 +119,7 @@ class FlowRule(NamedTuple):
         whole = (p.crossings == 0) & ~lands
         still = whole & ((before - after) * progress.time <= _STILL * after * h)
         still = still & (rate <= _CANCELLED**2 * system.gain(moved, p.constants) * after)
+        still = still & (system.escape(problem, moved, constants) * progress.time <= _GROWS)
         reason = jnp.where(still, STATIONARY, reason)
         reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
         return moved, progress, taken, met, self._certified(problem, moved, progress, after, reason)

@@ -151,8 +151,8 @@ class SpectralFlow(AbstractFlow):
     """Gradient flow of balanced factors, followed in the singular values of their product.
 
     The singular values are carried as logarithms: none can reach zero or change sign, however small it becomes, and the
-    determinant keeps its sign. On 2 x 2 completions with one unobserved entry the residuals themselves are carried too,
-    and the flow can be followed to losses near rounding.
+    determinant keeps its sign. Where the matrix grows large and the solver is implicit the residuals are carried
+    themselves (on 2 x 2 completions with one unobserved entry always), and losses near rounding can be reached.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ class SpectralFlow(AbstractFlow):
     The start is a balanced `MatrixFactorization`, or a `SpectralFactorization` of any real depth; ``run.final`` is a
     `SpectralFactorization`. Singular values that are zero stay zero and are left out. Recorded beside the standard
     measures: ``time``, ``dissipated``, ``energy_error``, ``log_singular_values``. A flow that has lost its digits
-    (logarithms spread over more than 4e5, the energy off by more than 1e-6) ends with ``"certificate"``.
+    (the energy off by more than 1e-6, singular vectors no longer orthonormal) ends with ``"certificate"``.
 
     References
     ----------
@@ -203,7 +203,10 @@ class SpectralFlow(AbstractFlow):
         if two_by_two.fits(problem, start):
             system = two_by_two.TwoByTwoSystem()
             return system, two_by_two.two_by_two_of(start), (start.det_sign, depths_of(start))
-        return polar.PolarSystem(start.depth), polar.polar_of(start), (start.det_sign, depths_of(start))
+        numbers = start.rank * (start.rank + sum(start.shape)) + problem.observed
+        implicit = self.solver == "radau" or (self.solver == "auto" and numbers <= _LARGEST_IMPLICIT)
+        state = polar.polar_of(problem, start, carried=implicit and problem.least_squares)
+        return polar.PolarSystem(start.depth), state, (start.det_sign, depths_of(start))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -108,6 +108,19 @@ def _log_weight(depth: float, a: Any, b: Any) -> Array:
     return jnp.exp(a - rate * jnp.maximum(a, b)) * quotient
 
 
+def cross_weight(depth: float) -> Any:
+    """``sigma_s / (sigma_s^(2/L) - sigma_r^(2/L))``, at which singular vectors turn; for values that are apart."""
+    return partial(_cross_weight, depth)
+
+
+def _cross_weight(depth: float, a: Any, b: Any) -> Array:
+    gap = _gap(a, b)
+    # Within a block it is not asked for, but must be finite.
+    far = jnp.maximum(gap, 1.0)
+    size = jnp.exp((1 - 2 / depth) * jnp.maximum(a, b)) / -jnp.expm1(-2 / depth * far)
+    return jnp.where(b > a, size, -size * jnp.exp(-far))
+
+
 def _gap(a: Any, b: Any) -> Array:
     """Distance, with derivative zero where there is none (JAX takes that of ``abs`` to be one)."""
     return jnp.maximum(a, b) - jnp.minimum(a, b)

@@ -6,34 +6,75 @@ singular values meet the singular vectors are not defined, or turn infinitely fa
 smoothly: equal values at the start and crossings are nothing special. No singular value can become zero or change sign;
 those that are zero stay zero and take no part.
 
+Two things go beyond that.
+
+*Blocks.* At depth 2 a singular value that is driven out decays like ``exp(-|W|^2 / 4)``: its logarithm soon has no
+digits in common with the others, and one matrix cannot hold both. So ``K`` falls into blocks where neighbouring
+singular values are far apart; each block has a ``shift`` of its own that carries its common logarithm, and ``K`` holds
+what the blocks do among themselves. Blocks turn against each other as singular vectors do, for which there is no
+singularity as long as they are apart; blocks that come near each other are made one again.
+
+*Residuals.* Where the matrix grows without bound its residuals are lost in the rounding of its entries. So they are
+carried themselves, each with its own equation, and drawn to those of the matrix at the rate of the stiffness: slowly
+enough that the matrix's rounding is a negligible force on those that are slaved, fast enough that the others cannot
+leave the geometry of singular values that are almost zero (as independent numbers they would, in directions that the
+flow does not restore, and the steps would become a hundred times shorter). While the matrix is of the size of the data,
+its own residuals have the better digits and are used.
+
 The equations are those of the singular values and vectors (Arora et al. 2019, theorem 3 and lemma 2) with the rotation
-common to both frames put into ``K``, so that ``P`` moves only where its span does.
+common to both frames put into ``K``, so that within a block ``P`` moves only where its span does.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..._types import Array
 from ...factorizations.spectral import SpectralFactorization
-from .operators import apply, decompose, descent_weight, log_weight, power, rotation_weight
+from .operators import apply, cross_weight, decompose, descent_weight, log_weight, power, rotation_weight
 from .system import AbstractSystem, Constants, gradient
 
 # Rounding in K is relative to its largest eigenvalue; beyond this spread less than nine digits of the others are left.
 _WIDEST_SPREAD = 4e5
 _FRAME_TOLERANCE = 1e-6
+# Singular values whose logarithms are further apart than this become blocks of their own (their ratio is below a
+# rounding), and are one again when nearer than that; inside K the blocks are kept a little apart.
+_APART, _TOGETHER, _KEPT_APART = 60.0, 40.0, 10.0
+# Residuals go by an equation of their own once the matrix is so many times what fits the data.
+_LARGE = 30.0
+# Above this depth singular values decay so slowly that no run needs blocks: like |W|^(-4 / (L - 2)).
+BLOCKS_BELOW = 2.1
 
 
 class PolarState(eqx.Module):
-    """``W = Q exp(K) P^T``; ``right`` is ``None`` where it would be a constant identity."""
+    """``W = Q exp(K + shift) P^T``.
+
+    ``right`` is ``None`` where it would be a constant identity, ``shift`` without blocks, and ``residuals`` where they
+    are taken from the matrix.
+    """
 
     left: Array
     logs: Array
     right: Any
+    shift: Any
+    residuals: Any
     dissipated: Array
+
+
+class Fixed(NamedTuple):
+    """What a step keeps fixed.
+
+    The block of each basis vector, whether the residuals go by their own equation yet, and the rate at which they are
+    drawn to those of the matrix.
+    """
+
+    block: Any
+    carried: Any
+    pull: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,47 +84,108 @@ class PolarSystem(AbstractSystem):
     depth: float
 
     def constants(self, problem: Any, state: PolarState, given: tuple[Any, Any]) -> Constants:
-        """Loss and determinant sign at the start."""
-        return Constants(self.loss(problem, state, None), *given)
+        """Loss and determinant sign at the start; one block."""
+        fixed = Fixed(jnp.zeros(state.logs.shape[0]), jnp.zeros((), bool), jnp.zeros(()))
+        return Constants(problem.loss(_matrix(state, _decompose(state))), *given, fixed)
+
+    def settle(self, problem: Any, state: PolarState, constants: Constants) -> tuple[PolarState, Constants]:
+        """Find the blocks anew, and whether the residuals go by their own equation yet."""
+        fixed = constants.other
+        if state.shift is not None:
+            state = eqx.tree_at(lambda s: s.logs, state, state.logs * _same(fixed.block))
+            state, fixed = _regrouped(state, fixed)
+        if state.residuals is not None:
+            matrix = _matrix(state, _decompose(state))
+            large = jnp.sqrt(jnp.sum(matrix**2)) > _LARGE * _extent(problem)
+            carried = fixed.carried | large
+            residuals = jnp.where(fixed.carried, state.residuals, problem.residuals(matrix))
+            state = eqx.tree_at(lambda s: s.residuals, state, residuals)
+            fixed = fixed._replace(carried=carried, pull=self.gain(state, constants))
+        return state, Constants(constants.loss, constants.det_sign, constants.depth, fixed)
 
     def loss(self, problem: Any, state: PolarState, constants: Any) -> Array:
-        """Loss of the end-to-end matrix."""
-        return problem.loss(_matrix(state, decompose(state.logs)))
+        """Loss of the residuals carried, or else of the end-to-end matrix."""
+        of_matrix = problem.loss(_matrix(state, _decompose(state)))
+        if state.residuals is None:
+            return of_matrix
+        return jnp.where(constants.other.carried, problem._reduce(jnp.sum(state.residuals**2)), of_matrix)
 
-    def velocity(self, problem: Any, state: PolarState, constants: Any) -> PolarState:
-        """Return the derivatives of ``Q``, ``K``, ``P``, and the rate at which loss is lost."""
-        q, logs, depth = state.left, state.logs, self.depth
-        eigen = decompose(logs)
-        slope = gradient(problem, _matrix(state, eigen))
-        at_right = slope if state.right is None else slope @ state.right
+    def velocity(self, problem: Any, state: PolarState, constants: Constants) -> PolarState:
+        """Return the derivatives of the state, and the rate at which loss is lost."""
+        same = 1.0
+        if state.shift is not None:
+            # What rounding leaves between blocks must not be taken for a part of K.
+            same = _same(constants.other.block)
+            state = eqx.tree_at(lambda s: s.logs, state, state.logs * same)
+        q, p, depth = state.left, state.right, self.depth
+        eigen = _decompose(state)
+        logs = _whole(state)
+        matrix = _matrix(state, eigen)
+        slope = gradient(problem, matrix)
+        if state.residuals is not None:
+            slope = jnp.where(constants.other.carried, _pulled_back(problem, state.residuals), slope)
+        at_right = slope if p is None else slope @ p
         inner = q.T @ at_right
-        log_rate = apply(log_weight(depth), logs, eigen, inner)
-        turn = apply(rotation_weight(depth), logs, eigen, inner)
+        log_rate = apply(log_weight(depth), logs, eigen, inner * same)
+        turn = apply(rotation_weight(depth), logs, eigen, inner * same)
+        weighted = apply(descent_weight(depth), logs, eigen, inner)
         unit = jnp.eye(logs.shape[0], dtype=logs.dtype)
-        lost = jnp.sum(inner * apply(descent_weight(depth), logs, eigen, inner))
-        left = -q @ (turn - turn.T)
-        outer, half = apply(power(1 - 2 / depth), logs, eigen, unit), apply(power(1 - 1 / depth), logs, eigen, unit)
+        lost, moved = jnp.sum(inner * weighted), q @ weighted
+        left, right = -q @ (turn - turn.T), None
+        outer, half, whole = (apply(power(e - e2 / depth), logs, eigen, unit) for e, e2 in ((1, 2), (1, 1), (2, 2)))
         if q.shape[0] > q.shape[1]:  # gradient outside of the span of the columns
             beyond = at_right - q @ inner
-            left, lost = left - beyond @ outer, lost + jnp.sum((beyond @ half) ** 2)
-        right = None
-        if state.right is not None:
-            beyond = slope.T @ q - state.right @ inner.T
-            right, lost = -beyond @ outer, lost + jnp.sum((beyond @ half) ** 2)
-        return PolarState(left, -(log_rate + log_rate.T), right, lost)
+            left, lost, moved = left - beyond @ outer, lost + jnp.sum((beyond @ half) ** 2), moved + beyond @ whole
+        if p is not None:
+            moved = moved @ p.T
+            right = jnp.zeros_like(p)
+            if p.shape[0] > p.shape[1]:
+                beyond = slope.T @ q - p @ inner.T
+                right, lost = -beyond @ outer, lost + jnp.sum((beyond @ half) ** 2)
+                moved = moved + q @ whole @ beyond.T
+        log_rate, shift = -(log_rate + log_rate.T) * same, None
+        if state.shift is not None:
+            across = apply(cross_weight(depth), logs, eigen, inner * (1 - same))
+            back = apply(cross_weight(depth), logs, eigen, inner.T * (1 - same))
+            left, right = left - q @ (across - across.T), right - p @ (back - back.T)
+            shift = same @ jnp.diag(log_rate) / jnp.sum(same, axis=1)
+            log_rate = log_rate - jnp.diag(shift)
+        residuals = None
+        if state.residuals is not None:
+            drawn = constants.other.pull * (problem.residuals(matrix) - state.residuals)
+            residuals = jnp.where(constants.other.carried, drawn - _pushed_forward(problem, moved), 0.0)
+        return PolarState(left, log_rate, right, shift, residuals, lost)
 
     def scale(self, problem: Any, state: PolarState, constants: Constants) -> PolarState:
-        """Frames and logarithms against one, or what they are beyond; the energy against the first loss."""
+        """Frames and logarithms against one or what they are beyond, residuals and energy against themselves.
 
-        def size(a: Any) -> Array:
-            return jnp.maximum(abs(a), 1.0)
+        A residual counts at least as the share of their length that the data are of the matrix; slaved ones are so
+        small.
+        """
 
-        right = None if state.right is None else size(state.right)
-        return PolarState(size(state.left), size(state.logs), right, constants.loss)
+        def size(a: Any) -> Any:
+            return None if a is None else jnp.maximum(abs(a), 1.0)
+
+        residuals = None
+        if state.residuals is not None:
+            length = jnp.sqrt(jnp.sum(state.residuals**2))
+            share = _extent(problem) / jnp.exp(_decompose(state)[0].max())
+            residuals = jnp.maximum(abs(state.residuals), length * jnp.minimum(share, 1.0))
+            residuals = jnp.where(constants.other.carried, residuals, 1.0)
+        return PolarState(
+            size(state.left), size(state.logs), size(state.right), size(state.shift), residuals, constants.loss
+        )
 
     def gain(self, state: PolarState, constants: Constants) -> Array:
         """``L sigma_1^(2 - 2/L)``."""
-        return self.depth * jnp.exp(2 * (1 - 1 / self.depth) * decompose(state.logs)[0][-1])
+        return self.depth * jnp.exp(2 * (1 - 1 / self.depth) * _decompose(state)[0].max())
+
+    def escape(self, problem: Any, state: PolarState, constants: Constants) -> Array:
+        """Largest growth rate of a singular value well below the largest."""
+        moved = self.velocity(problem, state, constants)
+        k, r = _decompose(state)
+        rate = jnp.sum(r * (_whole(moved) @ r), axis=0)
+        return jnp.max(jnp.where(k < k.max() - 1, rate, 0.0))
 
     def watch(self, problem: Any, state: PolarState, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
         """Energy, orthonormality of the frames, and the digits that the spread of the logarithms leaves."""
@@ -91,38 +193,99 @@ class PolarSystem(AbstractSystem):
         skew = _skew(state.left) if state.right is None else jnp.maximum(_skew(state.left), _skew(state.right))
         k = decompose(state.logs)[0]
         lost = lost | (skew > _FRAME_TOLERANCE) | (k[-1] - k[0] > _WIDEST_SPREAD)
-        return {**errors, "frame_error": skew}, lost
+        errors = {**errors, "frame_error": skew}
+        if state.residuals is not None:
+            off = problem.residuals(_matrix(state, _decompose(state))) - state.residuals
+            errors["residual_drift"] = jnp.sqrt(jnp.sum(off**2) / jnp.sum(state.residuals**2))
+        return errors, lost
 
     def view(self, problem: Any, state: PolarState, constants: Constants) -> SpectralFactorization:
         """Singular vectors and logarithms, largest first."""
-        k, r = decompose(state.logs)
-        k, r = k[::-1], r[:, ::-1]
+        k, r = _decompose(state)
+        order = jnp.argsort(-k)
+        k, r = k[order], r[:, order]
         right = r if state.right is None else state.right @ r
         matrix = _matrix(state, (k, r))
         square = matrix.shape[0] == matrix.shape[1] == k.shape[0]
-        log_abs_det = jnp.trace(state.logs) if square else jnp.full((), -jnp.inf, k.dtype)
+        log_abs_det = jnp.trace(_whole(state)) if square else jnp.full((), -jnp.inf, k.dtype)
         return SpectralFactorization(state.left @ r, k, right, matrix, log_abs_det, constants.det_sign, self.depth)
+
+
+def _whole(state: PolarState) -> Array:
+    """``K`` with the shifts of its blocks: for its trace and its derivative, not for its digits."""
+    return state.logs if state.shift is None else state.logs + jnp.diag(state.shift)
+
+
+def _decompose(state: PolarState) -> tuple[Array, Array]:
+    """Eigenvalues of ``K``, each with the shift of its block, and eigenvectors; as constants of the differentiation."""
+    k, r = decompose(state.logs)
+    if state.shift is not None:
+        k = k + jax.lax.stop_gradient(state.shift) @ r**2
+    return k, r
 
 
 def _matrix(state: PolarState, eigen: Any) -> Array:
     unit = jnp.eye(state.logs.shape[0], dtype=state.logs.dtype)
-    stretch = apply(power(1.0), state.logs, eigen, unit)
-    moved = state.left @ stretch
+    moved = state.left @ apply(power(1.0), _whole(state), eigen, unit)
     return moved if state.right is None else moved @ state.right.T
+
+
+def _extent(problem: Any) -> Array:
+    """About the length of the smallest matrix that fits the data (it is, if the measurements are orthonormal)."""
+    none = jnp.zeros(problem.shape)
+    back = _pulled_back(problem, -problem.residuals(none))
+    forth = _pushed_forward(problem, back)
+    return jnp.sum(back**2) / jnp.sqrt(jnp.sum(forth**2))
+
+
+def _same(block: Any) -> Array:
+    return (block[:, None] == block[None, :]).astype(jnp.float64)
+
+
+def _regrouped(state: PolarState, fixed: Fixed) -> tuple[PolarState, Fixed]:
+    """State in a basis that falls into blocks where logarithms are far apart, if that is another than before."""
+    k, r = _decompose(state)
+    order = jnp.argsort(-k)
+    k, r = k[order], r[:, order]
+    at = jnp.round(fixed.block @ r**2)
+    gap = k[:-1] - k[1:]
+    parted = gap > jnp.where(at[:-1] != at[1:], _TOGETHER, _APART)
+    changed = jnp.any(parted != (at[:-1] != at[1:]))
+    zero = jnp.zeros(1)
+    block = jnp.concatenate([zero, jnp.cumsum(parted.astype(k.dtype))])
+    # What is left of the gaps between blocks goes into the shifts.
+    shift = -jnp.concatenate([zero, jnp.cumsum(jnp.where(parted, gap - _KEPT_APART, 0.0))])
+    new = PolarState(state.left @ r, jnp.diag(k - shift), state.right @ r, shift, state.residuals, state.dissipated)
+    return jax.tree.map(lambda a, b: jnp.where(changed, a, b), (new, fixed._replace(block=block)), (state, fixed))
+
+
+def _pulled_back(problem: Any, residuals: Any) -> Array:
+    """Gradient of the loss in the matrix, of residuals that are linear in it."""
+    _, pull = jax.vjp(problem.residuals, jnp.zeros(problem.shape, residuals.dtype))
+    weight = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
+    return pull(weight * residuals)[0]
+
+
+def _pushed_forward(problem: Any, matrix: Any) -> Array:
+    return jax.jvp(problem.residuals, (jnp.zeros_like(matrix),), (matrix,))[1]
 
 
 def _skew(frame: Any) -> Array:
     return abs(frame.T @ frame - jnp.eye(frame.shape[1], dtype=frame.dtype)).max()
 
 
-def polar_of(start: SpectralFactorization) -> PolarState:
-    """Lanes of a spectral factorization as a state."""
+def polar_of(problem: Any, start: SpectralFactorization, carried: bool) -> PolarState:
+    """Lanes of a spectral factorization as a state, with residuals of its own where they are ``carried``."""
     u, k, v = (np.asarray(a) for a in (start.left, start.log_singular_values, start.right))
     vt = np.swapaxes(v, -1, -2)
     zero = np.zeros(len(k))
+    residuals = np.asarray(problem.residuals(np.asarray(start.matrix))) if carried else None
+    diagonal = k[..., :, None] * np.eye(start.rank)
+    if start.depth < BLOCKS_BELOW and start.rank > 1:
+        return PolarState(u, diagonal, v, np.zeros_like(k), residuals, zero)
     if start.rank == start.shape[1]:  # P is the identity, and V the eigenvectors of K
-        return PolarState(u @ vt, _symmetric((v * k[:, None, :]) @ vt), None, zero)
-    return PolarState(u, k[..., :, None] * np.eye(start.rank), v, zero)
+        return PolarState(u @ vt, _symmetric((v * k[:, None, :]) @ vt), None, None, residuals, zero)
+    return PolarState(u, diagonal, v, None, residuals, zero)
 
 
 def _symmetric(a: np.ndarray) -> np.ndarray:

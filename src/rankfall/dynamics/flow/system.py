@@ -55,6 +55,10 @@ class AbstractSystem(abc.ABC):
         """Return the state that goes on after a step, and its constants: both may be written down anew."""
         return state, constants
 
+    def escape(self, problem: Any, state: Any, constants: Constants) -> Any:
+        """Largest rate at which something small grows by its share: at a saddle it does, while the loss rests."""
+        return 0.0
+
     def watch(self, problem: Any, state: Any, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
         """Return errors of what must be conserved, by their recorded names, and whether the certificate is lost."""
         error = abs(constants.loss - loss - state.dissipated) / constants.loss

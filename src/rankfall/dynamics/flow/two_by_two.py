@@ -174,4 +174,5 @@ def two_by_two_of(start: SpectralFactorization) -> TwoByTwoState:
 def fits(problem: Any, start: SpectralFactorization) -> bool:
     """Whether these coordinates are for this problem and start."""
     observed = getattr(problem, "indices", None)
-    return problem.shape == (2, 2) and observed is not None and len(observed) == 3 and start.square
+    known = problem.least_squares and problem.shape == (2, 2) and observed is not None and len(observed) == 3
+    return known and start.square
