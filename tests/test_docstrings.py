@@ -15,7 +15,7 @@ import types
 import pytest
 
 import rankfall
-from rankfall.factorizations import initialisation
+from rankfall.factorizations import cp, initialisation
 
 MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "dynamics", "theory", "experiments", "plots",
            "report", "cli")  # fmt: skip
@@ -24,7 +24,9 @@ SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 TARGETS = {
     "rankfall.problems.completion.MatrixCompletion.from_dense": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.completion.MatrixCompletion.from_mask": rankfall.MatrixCompletion.from_coo,
+    "rankfall.problems.tensor.TensorCompletion.from_dense": rankfall.TensorCompletion.from_coo,
     "rankfall.factorizations.matrix.MatrixFactorization.init": initialisation.draw,
+    "rankfall.factorizations.cp.CPFactorization.init": cp._draw,
 }
 
 

@@ -4,6 +4,7 @@ from . import measures, problems, theory
 from ._version import __version__
 from .challenges import Challenge, challenge
 from .dynamics import (
+    AdaptiveDescent,
     AlignedFlow,
     EndToEndFlow,
     GradientDescent,
@@ -18,18 +19,22 @@ from .dynamics import (
     group_rmsprop,
     train,
 )
-from .factorizations import MatrixFactorization, SpectralFactorization
+from .factorizations import CPFactorization, MatrixFactorization, SpectralFactorization
 from .problems import (
     LinearRegression,
     MatrixCompletion,
     MatrixSensing,
+    TensorCompletion,
+    TensorSensing,
     low_rank_completion,
     low_rank_sensing,
     two_by_two,
 )
 
 __all__ = [
+    "AdaptiveDescent",
     "AlignedFlow",
+    "CPFactorization",
     "Challenge",
     "EndToEndFlow",
     "GradientDescent",
@@ -46,6 +51,8 @@ __all__ = [
     "SpectralFlow",
     "Stop",
     "SymmetricFlow",
+    "TensorCompletion",
+    "TensorSensing",
     "__version__",
     "challenge",
     "challenge",

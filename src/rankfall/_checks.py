@@ -14,6 +14,8 @@ import numpy as np
 _NUMBERS = "an array of real numbers (rows of one length)"
 # Half a terabyte of float64: beyond it a size is a slip of the keyboard.
 _MOST_NUMBERS = 2**36
+# Bytes of a single array that is made to hold every entry of a tensor.
+MEMORY = 2**33
 
 
 def positive(name: str, value: Any, remedy: str = "") -> np.ndarray:
@@ -179,18 +181,30 @@ def matrix_shape(name: str, value: Any) -> tuple[int, int]:
     )
 
 
-def indices(name: str, value: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Return rows and columns of entries; refuse anything but integers inside a matrix."""
-    expected = "integers of shape (n, 2), a row and a column for each entry"
+def tensor_shape(name: str, value: Any) -> tuple[int, ...]:
+    """Return the extents of a tensor; refuse anything but two or more integers of at least one."""
+    listed = isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not listed or len(value) < 2:
+        raise ValueError(
+            f"{name} is {shortened(value)}, but must be the extents of two modes or more, such as (8, 8, 8)."
+        )
+    return tuple(integer(f"{name}[{n}]", extent, 1) for n, extent in enumerate(value))
+
+
+def indices(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return places of entries; refuse anything but integers inside a matrix or tensor."""
+    order = len(shape)
+    each, kind = ("a row and a column", "matrix") if order == 2 else ("one for each mode", "tensor")
+    expected = f"integers of shape (n, {order}), {each} for each entry"
     where = array(name, value, expected)
-    if where.ndim != 2 or where.shape[1] != 2 or where.dtype.kind not in "iu":
+    if where.ndim != 2 or where.shape[1] != order or where.dtype.kind not in "iu":
         raise ValueError(f"{name} has shape {where.shape} and dtype {where.dtype}, but must be {expected}.")
     outside = ((where < 0) | (where >= np.asarray(shape))).any(axis=1)
     if outside.any():
         first = int(outside.argmax())
         came = tuple(int(i) for i in where[first])
         raise ValueError(
-            f"{name}[{first}] is {came}, but must lie in a matrix of shape {tuple(shape)}; indices are 0-based "
+            f"{name}[{first}] is {came}, but must lie in a {kind} of shape {tuple(shape)}; indices are 0-based "
             "(subtract 1 from 1-based ones)."
         )
     return where

@@ -92,7 +92,7 @@ def test_factors_are_real_numbers():
 
 
 def test_a_start_must_fit_its_problem():
-    from rankfall.factorizations.matrix import check_factorization
+    from rankfall.factorizations.base import check_factorization
 
     check_factorization(gaussian((2, 5, 2)), rf.two_by_two().shape)
     with pytest.raises(ValueError, match="start's end-to-end matrix has shape"):

@@ -1,5 +1,6 @@
 """How parameters move: gradient descent and the flows in one compiled loop, and what is recorded on the way."""
 
+from .adaptive import AdaptiveDescent
 from .closed import LinearFlow
 from .descent import GradientDescent, group_rmsprop
 from .flow import AlignedFlow, EndToEndFlow, GradientFlow, IdentityFlow, SpectralFlow, SymmetricFlow
@@ -9,6 +10,7 @@ from .stopping import Stop
 from .train import train
 
 __all__ = [
+    "AdaptiveDescent",
     "AlignedFlow",
     "EndToEndFlow",
     "GradientDescent",

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from .._precision import double_precision
-from ..factorizations import MatrixFactorization
+from ..factorizations.base import AbstractFactorization
 from ..factorizations.entrywise import EntrywiseFactorization, entrywise
 from . import loop
 from .descent import GradientDescent, OptaxRule
@@ -35,7 +35,7 @@ class Batch:
     def __init__(
         self,
         problem: Any,
-        start: MatrixFactorization,
+        start: AbstractFactorization,
         dynamics: GradientDescent,
         step_sizes: np.ndarray,
         stop: Stop,
@@ -44,8 +44,9 @@ class Batch:
     ) -> None:
         self.problem, self.stop, self.record, self.group = problem, stop, record, group
         self.factors = [np.asarray(w)[group].astype(problem.dtype) for w in start.factors]
+        self.like = start.like
         self.step_sizes = step_sizes[group]
-        self.entrywise = entrywise(self.factors, problem)
+        self.entrywise = entrywise(start, problem)
         self.form = self._form(dynamics)
         self.pieces: list[dict[str, np.ndarray]] = []
         self.lane_ids = np.arange(len(group))
@@ -55,8 +56,8 @@ class Batch:
         plain = not isinstance(dynamics.rule, optax.GradientTransformation)
         return loop.Form(
             advance=loop.descend,
-            rule=dynamics.rule if plain else OptaxRule(dynamics.rule),
-            probes=probes(self.record, self.problem, MatrixFactorization([w[0] for w in self.factors])),
+            rule=dynamics.rule if plain else OptaxRule(dynamics.rule, self.like),
+            probes=probes(self.record, self.problem, self.like([w[0] for w in self.factors])),
             # The lane axis is last for entries, which are the loop's numbers, and first for matrix products.
             axis=-1 if self.entrywise else 0,
             one_function=self.entrywise and plain and loop.takes_hint(),
@@ -91,9 +92,9 @@ class Batch:
         """Why each lane ended."""
         return np.array([REASONS[c] for c in self.code])
 
-    def final(self) -> MatrixFactorization:
+    def final(self) -> AbstractFactorization:
         """Return the factors at the end, as lanes."""
-        return MatrixFactorization(self.factors)
+        return self.like(self.factors)
 
     def _start(self) -> loop.Lanes:
         count = len(self.step_sizes)
@@ -102,7 +103,7 @@ class Batch:
         self.lane_ids = np.append(self.lane_ids, np.full(spare, -1))
         reason = np.append(np.full(count, RUNNING, np.int32), np.full(spare, STEPS, np.int32))
         padded = [np.concatenate([w, np.repeat(w[-1:], spare, axis=0)]) for w in self.factors]
-        model: Any = EntrywiseFactorization.split(padded) if self.entrywise else MatrixFactorization(padded)
+        model: Any = EntrywiseFactorization.split(padded) if self.entrywise else self.like(padded)
         sizes = np.append(self.step_sizes, np.full(spare, self.step_sizes[-1]))
         return loop.Lanes(
             model,

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._precision import double_precision
 from ..factorizations import MatrixFactorization
-from ..factorizations.matrix import check_factorization
+from ..factorizations.base import check_factorization
 from .base import AbstractDynamics
 from .recording import Record, by_hand, probes
 from .stopping import Stop

@@ -9,8 +9,7 @@ import numpy as np
 import optax
 
 from .. import _checks
-from ..factorizations import MatrixFactorization
-from ..factorizations.matrix import check_factorization
+from ..factorizations.base import AbstractFactorization, check_factorization
 from .base import AbstractDynamics
 from .recording import Record
 from .stopping import Stop
@@ -72,14 +71,14 @@ class GradientDescent(AbstractDynamics):
         """Two hundred log-spaced steps."""
         return Record(log_steps=200)
 
-    def _prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
         check_factorization(start, problem.shape)
-        laned: MatrixFactorization = start.as_lanes()
+        laned: AbstractFactorization = start.as_lanes()
         self.step_sizes(laned.lanes or 1)
         return laned
 
-    def _batch(self, problem: Any, start: MatrixFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
+    def _batch(self, problem: Any, start: AbstractFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
         """Return the lanes of a group, ready to run."""
         from .batch import Batch
 
@@ -146,10 +145,11 @@ class OptaxRule(NamedTuple):
     """
 
     transformation: optax.GradientTransformation
+    like: Any
 
     def init(self, model: Any) -> Any:
         """Start the state of one lane."""
-        return self.transformation.init(MatrixFactorization(model.factors))
+        return self.transformation.init(self.like(model.factors))
 
     def observe(self, problem: Any, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
         """Return what is measured: the model as it is, and nothing of the rule's own."""
@@ -158,7 +158,7 @@ class OptaxRule(NamedTuple):
     def step(self, gradient: Any, state: Any, model: Any, step_size: Any) -> tuple[Any, Any]:
         """Take one step; the step size is the transformation's own affair."""
         del step_size
-        slope, place = MatrixFactorization(gradient.factors), MatrixFactorization(model.factors)
+        slope, place = self.like(gradient.factors), self.like(model.factors)
         updates, state = self.transformation.update(slope, state, place)
         moved = jax.tree.map(lambda w, u: w + u.astype(w.dtype), place, updates)
         return model.like(moved.factors), state

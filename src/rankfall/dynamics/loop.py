@@ -198,7 +198,7 @@ def _record(problem: Any, lanes: Lanes, schedule: Schedule, held: Any, form: For
         seen, own = form.rule.observe(problem, model, rule_state)
         end_to_end = seen.full()
         values = {name: probe(problem, seen, end_to_end) for name, probe in form.probes}
-        return {"loss": problem.loss(end_to_end), **values, **own}
+        return {"loss": problem.loss_of(seen), **values, **own}
 
     values = jax.vmap(of_lane, in_axes=form.axis)(lanes.model, lanes.rule_state)
     loss, threshold = values["loss"], threshold_of(lanes, schedule)

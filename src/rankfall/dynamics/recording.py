@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks, measures
-from ..factorizations import MatrixFactorization
+from ..factorizations import MatrixFactorization, SpectralFactorization
 
 # Entries that nobody observed are recorded one by one up to this many; a picture shows no more.
 _UNOBSERVED = 16
@@ -110,6 +110,8 @@ class Record:
 
 def probes(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Probe], ...]:
     """Return the named probes ``(problem, model, end_to_end) -> array`` of one lane, run inside the compiled loop."""
+    if len(problem.shape) > 2 or not isinstance(model, MatrixFactorization | SpectralFactorization):
+        return _of_tensors(record, problem, model)
     chosen: dict[str, Probe] = {"singular_values": _singular_values}
     unobserved = problem.unobserved_indices
     if unobserved is not None and 0 < len(unobserved) <= _UNOBSERVED:
@@ -123,12 +125,33 @@ def probes(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Probe],
         chosen |= {"singular_values": _all_singular_values, "log_singular_values": _log_singular_values}
     if problem.truth is not None:
         chosen["test_error"] = _test_error
+    return _with_measures(chosen, record, problem)
+
+
+def _of_tensors(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Probe], ...]:
+    chosen: dict[str, Probe] = {}
+    unobserved = problem.unobserved_indices
+    if unobserved is not None and 0 < len(unobserved) <= _UNOBSERVED:
+        chosen["unobserved"] = _unobserved
+    if hasattr(model, "component_norms"):
+        chosen |= {"component_norms": _component_norms, "unbalancedness": _component_unbalancedness}
+    if problem.truth is not None:
+        chosen |= {"test_error": _tensor_error, "reconstruction_error": _reconstruction_error}
+    return _with_measures(chosen, record, problem)
+
+
+def _with_measures(chosen: dict[str, Probe], record: Record, problem: Any) -> tuple[tuple[str, Probe], ...]:
     for measure in record.measures:
         if measure == "end_to_end":
             chosen["end_to_end"] = _end_to_end
         elif not callable(measure):
+            if len(problem.shape) > 2:
+                raise ValueError(
+                    f"measures holds {measure!r}, which is one of matrices, but the problem's shape is "
+                    f"{problem.shape}; give a function of the tensor."
+                )
             chosen[measure] = _Of(getattr(measures, measure))
-        elif _compiles(measure, model.shape, problem.dtype):
+        elif _compiles(measure, problem.shape, problem.dtype):
             chosen[name_of(measure)] = _Of(measure)
         else:
             chosen[AT_HAND] = _end_to_end
@@ -155,7 +178,7 @@ def name_of(measure: Any) -> str:
     return str(getattr(measure, "__name__", "measure"))
 
 
-def _compiles(measure: Callable[[Any], Any], shape: tuple[int, int], dtype: str) -> bool:
+def _compiles(measure: Callable[[Any], Any], shape: tuple[int, ...], dtype: str) -> bool:
     """Whether JAX can trace a function of a matrix; one that cannot be traced may still take NumPy arrays."""
     try:
         found = jax.eval_shape(measure, jax.ShapeDtypeStruct(shape, dtype))
@@ -207,7 +230,7 @@ def _log_singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
 def _unobserved(problem: Any, model: Any, end_to_end: Any) -> Any:
     # Not measures.entries: inside the compiled loop the indices are traced and cannot be checked.
     where = problem.unobserved_indices
-    return end_to_end[where[:, 0], where[:, 1]]
+    return end_to_end[tuple(where[:, n] for n in range(len(problem.shape)))]
 
 
 def _det_sign(problem: Any, model: Any, end_to_end: Any) -> Any:
@@ -230,6 +253,22 @@ def _unbalancedness(problem: Any, model: Any, end_to_end: Any) -> Any:
 
 def _test_error(problem: Any, model: Any, end_to_end: Any) -> Any:
     return measures.mean_square_error(end_to_end, problem.truth)
+
+
+def _tensor_error(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return jnp.mean((end_to_end - problem.truth) ** 2)
+
+
+def _reconstruction_error(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return jnp.sqrt(jnp.sum((end_to_end - problem.truth) ** 2) / jnp.sum(problem.truth**2))
+
+
+def _component_norms(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return model.component_norms()
+
+
+def _component_unbalancedness(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return model.unbalancedness()
 
 
 def _end_to_end(problem: Any, model: Any, end_to_end: Any) -> Any:

@@ -7,7 +7,8 @@ import numpy as np
 import xarray as xr
 
 from .. import measures
-from ..factorizations import MatrixFactorization, SpectralFactorization
+from ..factorizations import SpectralFactorization
+from ..factorizations.base import AbstractFactorization
 
 # Dimensions of the recorded measures beyond (lane, record).
 _DIMS = {
@@ -15,6 +16,7 @@ _DIMS = {
     "log_singular_values": ("singular_value",),
     "unobserved": ("entry",),
     "end_to_end": ("row", "col"),
+    "component_norms": ("component",),
 }
 
 
@@ -26,7 +28,7 @@ class Run:
     ----------
     problem : AbstractProblem
     dynamics : AbstractDynamics
-    final : MatrixFactorization or SpectralFactorization
+    final : factorization
         Where it ended, with a lane axis if the start had one: factors, or of a flow in singular values these. For a
         diverged lane of descent, the factors at the first step whose loss is not finite.
     trajectory : xarray.Dataset
@@ -38,7 +40,7 @@ class Run:
 
     problem: Any
     dynamics: Any
-    final: MatrixFactorization | SpectralFactorization
+    final: AbstractFactorization | SpectralFactorization
     trajectory: xr.Dataset
     seconds: float
 
@@ -74,7 +76,10 @@ def assemble(pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, rea
         else:
             stacked = np.full((*filled.shape, *values.shape[1:]), fill, dtype=dtype)
             stacked[filled] = inside
-        inner = _DIMS.get(name, tuple(f"{name}_{i}" for i in range(values.ndim - 1)))
+        inner = _DIMS.get(name, ())
+        if len(inner) != values.ndim - 1:
+            each = "mode" if name == "end_to_end" else name
+            inner = tuple(f"{each}_{i}" for i in range(values.ndim - 1))
         variables[name] = (("lane", "record", *inner), stacked)
     dataset = xr.Dataset(variables)
     dataset = _derived(dataset, problem, record)
@@ -86,6 +91,8 @@ def assemble(pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, rea
 
 def _derived(dataset: xr.Dataset, problem: Any, record: Any) -> xr.Dataset:
     """Measures that follow from the recorded singular values."""
+    if "singular_values" not in dataset:
+        return dataset
     s = dataset["singular_values"].values
     # The spectrum first in memory: sums over a last axis of two or three numbers are slow.
     s = np.moveaxis(np.array(np.moveaxis(s, -1, 0), dtype=np.float64, order="C"), 0, -1)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from .._types import Array
 from ..measures._namespace import namespace
+from .matrix import MatrixFactorization
 
 # Up to this extent; beyond it the arithmetic written out would compile slowly and run no faster than products.
 LARGEST = 3
@@ -72,9 +73,11 @@ class EntrywiseFactorization(eqx.Module):
         return loss, EntrywiseFactorization(tuple(filled))
 
 
-def entrywise(factors: Sequence[Array], problem: Any) -> bool:
+def entrywise(start: Any, problem: Any) -> bool:
     """Whether training on this problem is to use the entrywise form."""
-    tiny = max(extent for w in factors for extent in w.shape[-2:]) <= LARGEST
+    if not isinstance(start, MatrixFactorization):
+        return False
+    tiny = max(extent for w in start.factors for extent in w.shape[-2:]) <= LARGEST
     return tiny and problem.least_squares and getattr(problem, "pattern", None) is not None
 
 

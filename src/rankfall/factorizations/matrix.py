@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
-import jax
 import numpy as np
 
 from .. import _checks
 from .._types import Array, Entries, Matrices
 from ..measures._namespace import floating
 from . import initialisation
+from .base import AbstractFactorization
 from .products import chain_product
 
 
-class MatrixFactorization(eqx.Module):
+class MatrixFactorization(AbstractFactorization):
     """End-to-end matrix ``W_L ... W_1``, held as its factors.
 
     Parameters
@@ -219,41 +218,6 @@ class MatrixFactorization(eqx.Module):
         """Number of lanes, ``None`` for a single start."""
         return int(self.factors[0].shape[0]) if self.factors[0].ndim == 3 else None
 
-    def as_lanes(self) -> "MatrixFactorization":
-        """Return the same with a lane axis, of size 1 for a single start."""
-        return self if self.lanes is not None else MatrixFactorization([np.asarray(w)[None] for w in self.factors])
-
-    def lane(self, index: int) -> "MatrixFactorization":
-        """One lane as a single factorization.
-
-        Parameters
-        ----------
-        index : int
-            0-based number of the lane.
-
-        Returns
-        -------
-        MatrixFactorization
-
-        Raises
-        ------
-        ValueError
-            If there are no lanes, or none of that number.
-
-        Examples
-        --------
-        >>> import rankfall as rf
-        >>> starts = rf.MatrixFactorization.init((2, 2), depth=2, kind="identity", alpha=[1.0, 4.0])
-        >>> starts.lane(1).full()
-        array([[4., 0.],
-               [0., 4.]])
-        """
-        if self.lanes is None:
-            raise ValueError("lane() was asked of a single factorization, but only lanes have one; leave it out.")
-        if _checks.integer("index", index, 0) >= self.lanes:
-            raise ValueError(f"index is {index}, but there are {self.lanes} lanes; the first is lane 0.")
-        return MatrixFactorization([w[index] for w in self.factors])
-
     def full(self) -> Matrices:
         """End-to-end matrix, shape ``(..., rows, columns)``; NumPy for NumPy factors."""
         return chain_product(self.factors)
@@ -295,10 +259,6 @@ class MatrixFactorization(eqx.Module):
         """Return other factors in this form."""
         return cls(factors)
 
-    def loss_and_gradient(self, problem: Any) -> "tuple[Array, MatrixFactorization]":
-        """Loss of the end-to-end matrix on a problem, and its gradient in the factors (JAX, one lane)."""
-        return jax.value_and_grad(lambda m: problem.loss(m.full()))(self)
-
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""
         return {"factorization": type(self).__name__, "depth": self.depth, "widths": list(self.widths)}
@@ -310,13 +270,3 @@ def _factor(name: str, value: Any) -> Array:
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(f"{name} has shape {array.shape}, but must be a matrix, or lanes of matrices.")
     return array
-
-
-def check_factorization(start: Any, shape: tuple[int, int]) -> None:
-    """Refuse a start that does not fit the problem."""
-    if not isinstance(start, MatrixFactorization):
-        raise ValueError(
-            f"start is {_checks.shortened(start)}, but must be a factorization; make one with "
-            "rf.MatrixFactorization.init(problem.shape, ...)."
-        )
-    _checks.same_shape("the start's end-to-end matrix", start.shape, shape, "start from init(problem.shape, ...)")

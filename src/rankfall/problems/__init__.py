@@ -4,6 +4,7 @@ from .base import AbstractProblem
 from .completion import MatrixCompletion
 from .linear import LinearRegression, MatrixSensing
 from .synthetic import low_rank_completion, low_rank_sensing
+from .tensor import TensorCompletion, TensorSensing
 from .two_by_two import two_by_two
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "LinearRegression",
     "MatrixCompletion",
     "MatrixSensing",
+    "TensorCompletion",
+    "TensorSensing",
     "low_rank_completion",
     "low_rank_sensing",
     "two_by_two",

@@ -4,6 +4,7 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import numpy as np
 
 from .. import _checks
@@ -41,7 +42,7 @@ class AbstractProblem(eqx.Module):
         ``False``.
     """
 
-    shape: eqx.AbstractVar[tuple[int, int]]
+    shape: eqx.AbstractVar[tuple[int, ...]]
     loss_kind: eqx.AbstractVar[str]
     dtype: eqx.AbstractVar[str]
     truth: eqx.AbstractVar[Array | None]
@@ -111,6 +112,36 @@ class AbstractProblem(eqx.Module):
         """
         return self._reduce((self.residuals(matrix) ** 2).sum(axis=-1))
 
+    def loss_of(self, model: Any) -> Scalars:
+        """Loss of a factorization.
+
+        Parameters
+        ----------
+        model : factorization
+            Of this problem's shape.
+
+        Returns
+        -------
+        array, shape (...)
+
+        Raises
+        ------
+        ValueError
+            If its shape is not the problem's.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> start = rf.MatrixFactorization.init((2, 2), depth=2, kind="identity", alpha=1.0)
+        >>> float(rf.two_by_two().loss_of(start))
+        1.5
+        """
+        return self.loss(model.full())
+
+    def _loss_and_gradient(self, model: Any) -> Any:
+        """Loss of a factorization and its gradient in the factors (JAX)."""
+        return jax.value_and_grad(self.loss_of)(model)
+
     def half_sse(self, loss: Any) -> Array:
         """Convert values of this problem's loss to half the sum of squared residuals, the theorems' convention.
 
@@ -177,7 +208,7 @@ def check_infima(infimal_rank: Any, infimal_erank: Any) -> tuple[int | None, flo
     return rank, None if infimal_erank is None else _checks.effective_rank("infimal_erank", infimal_erank)
 
 
-def check_truth(truth: Any, shape: tuple[int, int], dtype: str) -> np.ndarray | None:
+def check_truth(truth: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
     """Return the known full matrix as an array of the problem's dtype."""
     if truth is None:
         return None

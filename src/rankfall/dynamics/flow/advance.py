@@ -153,7 +153,7 @@ def flow(problem: Any, lanes: loop.Lanes, schedule: loop.Schedule, round_steps: 
         moved, after, taken, met, (errors, reason) = form.rule.attempt(problem, state, progress, limits)
         go = ~arrived
         taken, met = taken & go, met & go
-        ended = jnp.where(go & (taken | (reason == STALLED)), reason, ended)
+        ended = jnp.where(go & (taken | (reason == STALLED) | (reason == STATIONARY)), reason, ended)
         after = after._replace(errors=_choose(taken, errors, progress.errors))
         state, progress = _choose(taken, moved, state), _choose(go, after, progress)
         step = step + taken

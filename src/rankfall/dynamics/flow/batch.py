@@ -16,7 +16,7 @@ from ..batch import schedule_of
 from ..monitor import Monitor
 from ..recording import Record, by_hand, probes
 from ..stopping import REASONS, RUNNING, Stop
-from .advance import FlowRule, flow
+from .advance import flow
 
 _CHUNK_SECONDS = 0.25
 _FIRST_TRIALS, _FEWEST_TRIALS = 32, 4
@@ -30,7 +30,7 @@ class FlowBatch:
         problem: Any,
         state: Any,
         given: tuple[Any, ...],
-        rule: FlowRule,
+        rule: Any,
         stop: Stop,
         record: Record,
         group: np.ndarray,
@@ -76,14 +76,14 @@ class FlowBatch:
         """Return the factorizations at the end, as lanes."""
         with double_precision():
             model, progress = self.last
-            final = jax.tree.map(np.asarray, _view(self.problem, model, progress.constants, rule=self.rule))
+            final = jax.tree.map(np.asarray, _view(self.problem, model, progress, rule=self.rule))
         if isinstance(final, SpectralFactorization):
             return dataclasses.replace(final, depth=float(self.given[1][0]))
         return final
 
     def _form(self) -> loop.Form:
         def seen(problem: Any, state: Any, given: Any) -> Any:
-            return self.rule.system.view(problem, state, self.rule.system.constants(problem, state, given))
+            return self.rule.observe(problem, state, self.rule.start(problem, state, given))[0]
 
         one = jax.tree.map(lambda a: a[0], (self.state, self.given))
         sample = jax.eval_shape(seen, self.problem, *one)
@@ -111,10 +111,10 @@ class FlowBatch:
 
 
 @partial(jax.jit, static_argnames="rule")
-def _start(problem: Any, state: Any, given: Any, *, rule: FlowRule) -> Any:
+def _start(problem: Any, state: Any, given: Any, *, rule: Any) -> Any:
     return jax.vmap(rule.start, in_axes=(None, 0, 0))(problem, state, given)
 
 
 @partial(jax.jit, static_argnames="rule")
-def _view(problem: Any, state: Any, constants: Any, *, rule: FlowRule) -> Any:
-    return jax.vmap(rule.system.view, in_axes=(None, 0, 0))(problem, state, constants)
+def _view(problem: Any, state: Any, progress: Any, *, rule: Any) -> Any:
+    return jax.vmap(lambda *lane: rule.observe(problem, *lane)[0])(state, progress)

@@ -10,7 +10,7 @@ import numpy as np
 from ... import _checks
 from ..._precision import double_precision
 from ...factorizations import MatrixFactorization, SpectralFactorization
-from ...factorizations.matrix import check_factorization
+from ...factorizations.base import check_factorization
 from ..base import AbstractDynamics
 from ..recording import Record
 from ..stopping import Stop

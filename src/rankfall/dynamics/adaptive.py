@@ -1,0 +1,175 @@
+"""Gradient descent with a backtracking step: leaves small starts fast, and converges to rounding."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks
+from .._precision import double_precision
+from ..factorizations.base import AbstractFactorization, check_factorization
+from .base import AbstractDynamics
+from .flow.batch import FlowBatch
+from .recording import Record
+from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop
+
+# Halvings in a row after which no step helps any more.
+_MOST_FAILURES = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptiveDescent(AbstractDynamics):
+    """Full-batch gradient descent whose step grows while the loss falls enough, and is cut where it does not.
+
+    A step ``h`` along the negative gradient ``-g`` is taken if it lowers the loss by at least
+    ``decrease * h * |g|^2`` (Armijo); then the next one is ``growth`` times as long. Otherwise it is tried again
+    ``shrink`` times as long. At a saddle, where nothing limits the step, its length grows geometrically; near a minimum
+    it settles below the stability limit, so that the loss falls to rounding.
+
+    Parameters
+    ----------
+    first_step : float
+        Length of the first step as a share of the length of all factors together.
+    decrease : float
+        Share of the decrease that the gradient promises, in (0, 1).
+    growth, shrink : float
+        Factors of the step after a success, above 1, and after a failure, below 1.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Notes
+    -----
+    It is gradient flow by Euler's rule, with steps as long as decrease allows: ``time`` (the sum of the steps) is flow
+    time, recorded beside ``rejected_steps`` and ``step_size``. How far its path is from that of the flow depends on the
+    problem and is measured in ``docs/tensors.md``. A lane ends with ``"stationary"`` where the gradient has vanished or
+    no step along it lowers the loss by more than rounding, with ``"stalled"`` if the loss is no number nearby.
+
+    References
+    ----------
+    Armijo (1966), Minimization of functions having Lipschitz continuous first partial derivatives.
+
+    Examples
+    --------
+    >>> import jax, rankfall as rf
+    >>> start = rf.MatrixFactorization.init((2, 2), depth=3, kind="balanced", scale=1e-6, det_sign=1,
+    ...                                     key=jax.random.key(0))
+    >>> run = rf.train(rf.two_by_two(), start, rf.AdaptiveDescent(), stop=rf.Stop(loss=1e-3))
+    >>> run.stop_reason
+    'loss'
+    """
+
+    first_step: float = 1e-2
+    decrease: float = 0.25
+    growth: float = 1.1
+    shrink: float = 0.5
+
+    _default_steps = 1_000_000
+    _lanes_a_thread = 1
+
+    def __post_init__(self) -> None:
+        _checks.positive_number("first_step", self.first_step)
+        for name in ("decrease", "shrink"):
+            if not 0 < _checks.number(name, getattr(self, name)) < 1:
+                raise ValueError(f"{name} is {getattr(self, name):g}, but must lie between 0 and 1.")
+        if not 1 <= _checks.number("growth", self.growth) < np.inf:
+            raise ValueError(f"growth is {self.growth:g}, but must be 1 or more.")
+
+    @property
+    def _default_record(self) -> Record:
+        """Two hundred log-spaced steps."""
+        return Record(log_steps=200)
+
+    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
+        """Check that the start fits, and return it as lanes."""
+        check_factorization(start, problem.shape)
+        laned: AbstractFactorization = start.as_lanes()
+        return laned
+
+    def _batch(self, problem: Any, start: AbstractFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
+        """Return the lanes of a group, ready to run."""
+        with double_precision():
+            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
+            state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
+            rule = AdaptiveRule(self.first_step, self.decrease, self.growth, self.shrink)
+            return FlowBatch(problem, state, (), rule, stop, record, group)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the dynamics that are written into every result."""
+        return {"dynamics": "AdaptiveDescent", **dataclasses.asdict(self)}
+
+
+class AdaptiveProgress(NamedTuple):
+    """What a lane knows beside its factors."""
+
+    time: Any
+    h: Any
+    loss: Any
+    slope: Any
+    failures: Any
+    rejected: Any
+    errors: Any
+
+
+class AdaptiveRule(NamedTuple):
+    """What adaptive descent compiles to (hashable): the rule of a lane in the loop of the flows."""
+
+    first_step: float
+    decrease: float
+    growth: float
+    shrink: float
+
+    def start(self, problem: Any, model: Any, given: Any) -> AdaptiveProgress:
+        """Progress of a lane at the start."""
+        loss, slope = model.loss_and_gradient(problem)
+        length, steepness = jnp.sqrt(_square(model)), jnp.sqrt(_square(slope))
+        h = self.first_step * length / jnp.where(steepness > 0, steepness, 1.0)
+        none = jnp.zeros((), jnp.int32)
+        return AdaptiveProgress(jnp.zeros((), jnp.float64), h, loss, slope, none, none, {})
+
+    def observe(self, problem: Any, model: Any, progress: AdaptiveProgress) -> tuple[Any, dict[str, Any]]:
+        """Return what is measured: the factors, and what the rule knows on top."""
+        own = {
+            "loss": progress.loss,
+            "time": progress.time,
+            "rejected_steps": progress.rejected,
+            "step_size": progress.h,
+        }
+        return model, own
+
+    def attempt(self, problem: Any, model: Any, p: AdaptiveProgress, limits: Any) -> Any:
+        """Try one step; see `FlowRule.attempt`."""
+        threshold, next_time, last_time = limits
+        left = (next_time - p.time).astype(p.h.dtype)
+        h = jnp.minimum(p.h, left)
+        lands = h == left
+        moved = jax.tree.map(lambda w, g: w - h * g, model, p.slope)
+        loss, slope = moved.loss_and_gradient(problem)
+        square = _square(p.slope)
+        taken = jnp.isfinite(loss) & (loss <= p.loss - self.decrease * h * square) & (square > 0)
+        failures = jnp.where(taken, 0, p.failures + 1)
+        # A step cut to land on a time says nothing about the one before it.
+        grown = jnp.where(lands, jnp.maximum(h, p.h), self.growth * h)
+        progress = AdaptiveProgress(
+            time=jnp.where(taken, jnp.where(lands, next_time, p.time + h), p.time),
+            h=jnp.where(taken, grown, self.shrink * h),
+            loss=jnp.where(taken, loss, p.loss),
+            slope=jax.tree.map(lambda a, b: jnp.where(taken, a, b), slope, p.slope),
+            failures=failures,
+            rejected=p.rejected + ~taken,
+            errors={},
+        )
+        # What the step would have to gain is below the rounding of the loss: nothing is left to decide by.
+        still = ~taken & (h * square <= jnp.finfo(p.loss.dtype).eps * p.loss)
+        reason = jnp.where(failures > _MOST_FAILURES, STALLED, RUNNING)
+        reason = jnp.where(still | (square == 0), STATIONARY, reason)
+        reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
+        return moved, progress, taken, taken & (loss <= threshold), ({}, reason)
+
+
+def _square(model: Any) -> Any:
+    return sum(jnp.sum(w * w) for w in jax.tree.leaves(model))

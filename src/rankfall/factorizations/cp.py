@@ -1,0 +1,315 @@
+"""CP factorization: a tensor written as a sum of outer products of vectors, one for each mode."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from .._precision import double_precision
+from .._types import Array
+from ..measures._namespace import floating, namespace
+from . import initialisation
+from .base import AbstractFactorization
+
+KINDS = ("gaussian", "balanced", "constant")
+
+
+class CPFactorization(AbstractFactorization):
+    """Tensor ``sum_r w_r^1 x ... x w_r^N``, held as one matrix of columns ``w_r^n`` for each mode.
+
+    Parameters
+    ----------
+    factors : sequence of arrays, shapes (extent_n, components)
+        At least two; all have a leading axis of lanes when many starts are held together.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two factors, one is no matrix of real numbers, or they differ in components or lanes.
+
+    Notes
+    -----
+    With two modes it is the matrix factorization of depth 2, ``factors[0] factors[1]^T``.
+
+    References
+    ----------
+    Razin and Cohen (2020), section 6; Razin, Maman and Cohen (2021).
+
+    Examples
+    --------
+    >>> import numpy as np, rankfall as rf
+    >>> rf.CPFactorization([np.ones((2, 1)), np.ones((3, 1)), np.ones((4, 1))]).full().shape
+    (2, 3, 4)
+    """
+
+    factors: tuple[Array, ...]
+
+    def __init__(self, factors: Sequence[Any]) -> None:
+        listed = _checks.sequence("factors", factors, "a list of matrices, one for each mode")
+        self.factors = tuple(_factor(f"factors[{n}]", w) for n, w in enumerate(listed))
+        if len(self.factors) < 2:
+            raise ValueError(f"factors has {len(self.factors)} matrices, but a tensor has two modes at least.")
+        for n, w in enumerate(self.factors):
+            rest = (*w.shape[:-2], w.shape[-1])
+            first = (*self.factors[0].shape[:-2], self.factors[0].shape[-1])
+            if rest != first:
+                raise ValueError(
+                    f"factors[{n}] has (lanes and) components {rest}, but factors[0] has {first}; all must be equal."
+                )
+
+    @classmethod
+    def init(
+        cls, shape: Sequence[int], components: int | None = None, *, key: Any, **options: Any
+    ) -> "CPFactorization":
+        """Draw a start, or one for each key of an array of keys.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Extents of the tensor.
+        components : int, optional
+            Number of components; by default the product of all extents but the largest, which every tensor of this
+            shape can be written with.
+        key : jax.random key, or array of keys, shape (lanes,)
+            An array of keys makes lanes.
+        **options
+            ``kind`` : {"gaussian", "balanced", "constant"}, "gaussian" by default. Balanced: Gaussian directions and
+            sizes, with all vectors of a component brought to the same length. Constant: every component has the norm
+            ``alpha``, in a direction drawn for each vector.
+            ``factor_std`` : standard deviation of a factor's entry (number, or one for each lane).
+            ``scale`` : standard deviation of an END-TO-END entry instead.
+            ``alpha`` : norm of every component (constant only).
+            ``dtype`` : "float64" or "float32".
+
+        Returns
+        -------
+        CPFactorization
+            Factors as NumPy arrays, with a leading lane axis if ``key`` or the size has one.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of range, an option does not fit the kind, or the factors do not fit in memory.
+
+        References
+        ----------
+        Razin and Cohen (2020), appendix (Gaussian factors of deviation 1e-2 and 1e-3).
+
+        Examples
+        --------
+        >>> import jax, rankfall as rf
+        >>> rf.CPFactorization.init((8, 8, 8), factor_std=1e-3, key=jax.random.key(0)).components
+        64
+        """
+        return cls(_draw(shape, components, key=key, **options))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents of the tensor."""
+        return tuple(int(w.shape[-2]) for w in self.factors)
+
+    @property
+    def components(self) -> int:
+        """Number of components, zero ones included."""
+        return int(self.factors[0].shape[-1])
+
+    @property
+    def lanes(self) -> int | None:
+        """Number of lanes, ``None`` for a single start."""
+        return int(self.factors[0].shape[0]) if self.factors[0].ndim == 3 else None
+
+    def full(self) -> Array:
+        """Form the tensor; NumPy for NumPy factors.
+
+        Returns
+        -------
+        array, shape (..., *shape)
+
+        Raises
+        ------
+        ValueError
+            If the tensor would not fit in memory; `entries` needs no more than the entries asked for.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.CPFactorization([np.full((2, 1), 2.0), np.full((2, 1), 3.0)]).full()
+        array([[6., 6.],
+               [6., 6.]])
+        """
+        check_size(self.shape, self.factors[0].dtype.itemsize, self.lanes or 1)
+        # One matrix product of two Khatri-Rao products as equal in size as contiguous modes allow.
+        half = _middle(self.shape)
+        left, right = khatri_rao(self.factors[:half]), khatri_rao(self.factors[half:])
+        return (left @ right.swapaxes(-1, -2)).reshape(*left.shape[:-2], *self.shape)
+
+    def entries(self, indices: Any) -> Array:
+        """Entries of the tensor, without forming it.
+
+        Parameters
+        ----------
+        indices : array_like of int, shape (n, order)
+            0-based places.
+
+        Returns
+        -------
+        array, shape (..., n)
+
+        Raises
+        ------
+        ValueError
+            If ``indices`` has another shape or a place outside of the tensor.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.CPFactorization([np.arange(2.0)[:, None]] * 3).entries([[1, 1, 1], [0, 1, 1]])
+        array([1., 0.])
+        """
+        return self._entries(_checks.indices("indices", indices, self.shape))
+
+    def component_norms(self) -> Array:
+        """Frobenius norm ``prod_n |w_r^n|`` of each component, in the order of the columns.
+
+        Returns
+        -------
+        array, shape (..., components)
+
+        Raises
+        ------
+        ValueError
+            Never, of itself.
+
+        References
+        ----------
+        Razin, Maman and Cohen (2021), theorem 1.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.CPFactorization([np.eye(2), 2 * np.eye(2), 3 * np.eye(2)]).component_norms()
+        array([6., 6.])
+        """
+        xp = namespace(*self.factors)
+        norms = [xp.sqrt(xp.sum(w * w, axis=-2)) for w in self.factors]
+        return math.prod(norms[1:], start=norms[0])
+
+    def unbalancedness(self) -> Array:
+        """Largest difference between squared lengths of two vectors of one component, which gradient flow conserves.
+
+        Returns
+        -------
+        array, shape (...)
+
+        Raises
+        ------
+        ValueError
+            Never, of itself.
+
+        References
+        ----------
+        Razin, Maman and Cohen (2021), definition 2.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> float(rf.CPFactorization([np.eye(2), 2 * np.eye(2)]).unbalancedness())
+        3.0
+        """
+        xp = namespace(*self.factors)
+        squares = xp.stack([xp.sum(w * w, axis=-2) for w in self.factors])
+        return (squares.max(axis=0) - squares.min(axis=0)).max(axis=-1)
+
+    @classmethod
+    def like(cls, factors: Sequence[Any]) -> "CPFactorization":
+        """Return other factors in this form."""
+        return cls(factors)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the factorization that are written into every result."""
+        return {"factorization": type(self).__name__, "components": self.components}
+
+    def _entries(self, indices: Any) -> Array:
+        """As `entries`, for indices that were checked (or are traced)."""
+        rows = [w[..., indices[:, n], :] for n, w in enumerate(self.factors)]
+        return math.prod(rows[1:], start=rows[0]).sum(axis=-1)
+
+
+def khatri_rao(factors: Sequence[Any]) -> Array:
+    """Column-wise Kronecker product, shape ``(..., product of extents, components)``, the last mode running fastest."""
+    product = factors[0]
+    for w in factors[1:]:
+        product = product[..., :, None, :] * w[..., None, :, :]
+        product = product.reshape(*product.shape[:-3], -1, product.shape[-1])
+    return product
+
+
+def check_size(shape: Sequence[int], itemsize: int, lanes: int = 1) -> None:
+    """Refuse a tensor that does not fit in memory."""
+    size = math.prod(shape) * itemsize * lanes
+    if size > _checks.MEMORY:
+        raise ValueError(
+            f"the full tensor of shape {tuple(shape)} takes {size / 1e9:.3g} GB, but at most "
+            f"{_checks.MEMORY / 1e9:.3g} GB are taken; ask for entries(indices) instead, and build the problem with "
+            "from_coo."
+        )
+
+
+def _middle(shape: Sequence[int]) -> int:
+    sizes = [max(math.prod(shape[:n]), math.prod(shape[n:])) for n in range(1, len(shape))]
+    return 1 + sizes.index(min(sizes))
+
+
+def _factor(name: str, value: Any) -> Array:
+    array = floating(name, value)
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(
+            f"{name} has shape {tuple(array.shape)}, but must be a matrix (extent, components), or lanes of them."
+        )
+    return array
+
+
+def _draw(
+    shape: Sequence[int],
+    components: int | None,
+    *,
+    key: Any,
+    kind: str = "gaussian",
+    factor_std: Any = None,
+    scale: Any = None,
+    alpha: Any = None,
+    dtype: Any = "float64",
+) -> list[np.ndarray]:
+    sizes = _checks.tensor_shape("shape", shape)
+    most = math.prod(sizes) // max(sizes)
+    count = most if components is None else _checks.positive_integer("components", components)
+    _checks.room("components", count, count * sum(sizes))
+    _checks.one_of("kind", kind, KINDS)
+    dtype = _checks.precision("dtype", dtype)
+    given = {"factor_std": factor_std, "scale": scale, "alpha": alpha}
+    fitting = ("alpha",) if kind == "constant" else ("factor_std", "scale")
+    initialisation._refuse(kind, **{n: v for n, v in given.items() if n not in fitting})
+    chosen = [n for n in fitting if given[n] is not None]
+    if len(chosen) != 1:
+        came = " and ".join(f"{n} is {_checks.shortened(given[n])}" for n in fitting)
+        raise ValueError(f"{came}, but a {kind} start needs exactly one size; take {fitting[0]}=...")
+    name = chosen[0]
+    keys, size, laned = initialisation._lanes(key, initialisation._within(name, given[name], dtype), name)
+    order = len(sizes)
+    with double_precision():
+        factors = initialisation._normals(keys, [(extent, count) for extent in sizes])
+    if kind == "constant":
+        std = size ** (1 / order)
+    else:
+        # An end-to-end entry sums so many products of one entry of each factor.
+        std = size if name == "factor_std" else (size / math.sqrt(count)) ** (1 / order)
+    lengths = [np.linalg.norm(w, axis=-2, keepdims=True) for w in factors]
+    if kind == "constant":
+        factors = [w / s for w, s in zip(factors, lengths, strict=True)]
+    elif kind == "balanced":
+        mean = np.exp(np.mean([np.log(s) for s in lengths], axis=0))
+        factors = [w / s * mean for w, s in zip(factors, lengths, strict=True)]
+    made = [(std[:, None, None] * w).astype(dtype) for w in factors]
+    return [w if laned else w[0] for w in initialisation._not_lost(name, size, made)]
