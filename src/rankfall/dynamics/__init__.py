@@ -3,6 +3,7 @@
 from .adaptive import AdaptiveDescent
 from .closed import LinearFlow
 from .descent import GradientDescent, group_rmsprop
+from .exponential import ExponentialDescent
 from .flow import AlignedFlow, EndToEndFlow, GradientFlow, IdentityFlow, SpectralFlow, SymmetricFlow
 from .recording import Record
 from .run import Run
@@ -13,6 +14,7 @@ __all__ = [
     "AdaptiveDescent",
     "AlignedFlow",
     "EndToEndFlow",
+    "ExponentialDescent",
     "GradientDescent",
     "GradientFlow",
     "IdentityFlow",

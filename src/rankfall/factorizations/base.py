@@ -43,6 +43,10 @@ class AbstractFactorization(eqx.Module):
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""
 
+    def _maker(self) -> Any:
+        """Return what makes a factorization of this form of factors; hashable, since compiled code depends on it."""
+        return type(self)
+
     def as_lanes(self) -> Any:
         """Return the same with a lane axis, of size 1 for a single start."""
         return self if self.lanes is not None else self.like([np.asarray(w)[None] for w in self.factors])

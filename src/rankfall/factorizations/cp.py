@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from .. import _checks
@@ -139,7 +140,8 @@ class CPFactorization(AbstractFactorization):
         array([[6., 6.],
                [6., 6.]])
         """
-        check_size(self.shape, self.factors[0].dtype.itemsize, self.lanes or 1)
+        if not isinstance(self.factors[0], jax.core.Tracer):  # what compiled code does not use it does not form
+            check_size(self.shape, self.factors[0].dtype.itemsize, self.lanes or 1)
         # One matrix product of two Khatri-Rao products as equal in size as contiguous modes allow.
         half = _middle(self.shape)
         left, right = khatri_rao(self.factors[:half]), khatri_rao(self.factors[half:])
@@ -177,11 +179,6 @@ class CPFactorization(AbstractFactorization):
         -------
         array, shape (..., components)
 
-        Raises
-        ------
-        ValueError
-            Never, of itself.
-
         References
         ----------
         Razin, Maman and Cohen (2021), theorem 1.
@@ -203,11 +200,6 @@ class CPFactorization(AbstractFactorization):
         -------
         array, shape (...)
 
-        Raises
-        ------
-        ValueError
-            Never, of itself.
-
         References
         ----------
         Razin, Maman and Cohen (2021), definition 2.
@@ -221,6 +213,12 @@ class CPFactorization(AbstractFactorization):
         xp = namespace(*self.factors)
         squares = xp.stack([xp.sum(w * w, axis=-2) for w in self.factors])
         return (squares.max(axis=0) - squares.min(axis=0)).max(axis=-1)
+
+    def _conserved(self) -> Array:
+        """Differences of the squared lengths of a component's vectors, which gradient flow conserves."""
+        xp = namespace(*self.factors)
+        squares = xp.stack([xp.sum(w * w, axis=-2) for w in self.factors])
+        return squares[1:] - squares[:-1]
 
     @classmethod
     def like(cls, factors: Sequence[Any]) -> "CPFactorization":

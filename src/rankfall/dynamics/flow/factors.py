@@ -10,6 +10,7 @@ import numpy as np
 from ... import measures
 from ..._types import Array
 from ...factorizations import MatrixFactorization
+from ...factorizations.base import AbstractFactorization
 from ...factorizations.products import layer_gradients, tiny_chain_product
 from .system import AbstractSystem, Constants, gradient
 
@@ -52,8 +53,7 @@ class FactorSystem(AbstractSystem):
 
     def scale(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
         """Each number, or a share of the largest of its factor."""
-        sizes = tuple(jnp.maximum(abs(w), _SMALL_SHARE * abs(w).max()) for w in state.factors)
-        return FactorState(sizes, constants.loss)
+        return _sizes(state, constants)
 
     def gain(self, state: FactorState, constants: Constants) -> Array:
         """``L`` times the largest squared factor to the power ``L - 1``."""
@@ -82,16 +82,77 @@ class FactorSystem(AbstractSystem):
         return {**errors, "balance_drift": drift}, lost
 
 
+@dataclasses.dataclass(frozen=True)
+class TensorSystem(AbstractSystem):
+    """Gradient flow on the factors of any factorization that is no chain of matrices.
+
+    Attributes
+    ----------
+    make : callable
+        Makes the factorization of factors.
+    balance_tolerance : float
+        Drift of the conserved differences of squared lengths, as a share of the largest squared factor.
+    """
+
+    make: Any
+    balance_tolerance: float
+
+    def constants(self, problem: Any, state: FactorState, given: tuple[Any, Any]) -> Constants:
+        """Loss at the start, and what the factorization conserves."""
+        return Constants(self.loss(problem, state, None), *given, self._conserved(state))
+
+    def velocity(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
+        """Negative gradient, and its square."""
+        slopes = self.make(state.factors).loss_and_gradient(problem)[1].factors
+        return FactorState(tuple(-g for g in slopes), sum(jnp.sum(g * g) for g in slopes))
+
+    def loss(self, problem: Any, state: FactorState, constants: Any) -> Array:
+        """Loss of the tensor."""
+        return problem.loss_of(self.make(state.factors))
+
+    def scale(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
+        """Each number, or a share of the largest of its factor."""
+        return _sizes(state, constants)
+
+    def gain(self, state: FactorState, constants: Constants) -> Array:
+        """As for a chain of as many factors."""
+        count = len(state.factors)
+        return count * _largest_square(state.factors) ** (count - 1)
+
+    def view(self, problem: Any, state: FactorState, constants: Constants) -> Any:
+        """Return the factors in their form."""
+        return self.make(state.factors)
+
+    def watch(
+        self, problem: Any, state: FactorState, loss: Any, constants: Constants
+    ) -> tuple[dict[str, Array], Array]:
+        """Energy, and balance where the factorization knows of one."""
+        errors, lost = super().watch(problem, state, loss, constants)
+        if constants.other is None:
+            return errors, lost
+        drift = abs(self._conserved(state) - constants.other).max() / _largest_square(state.factors)
+        return {**errors, "balance_drift": drift}, lost | (drift > self.balance_tolerance)
+
+    def _conserved(self, state: FactorState) -> Any:
+        form = self.make(state.factors)
+        return form._conserved() if hasattr(form, "_conserved") else None
+
+
 def _imbalance(factors: tuple[Array, ...]) -> tuple[Array, ...]:
     pairs = zip(factors[:-1], factors[1:], strict=True)
     return tuple(after.T @ after - before @ before.T for before, after in pairs)
+
+
+def _sizes(state: FactorState, constants: Constants) -> FactorState:
+    sizes = tuple(jnp.maximum(abs(w), _SMALL_SHARE * abs(w).max()) for w in state.factors)
+    return FactorState(sizes, constants.loss)
 
 
 def _largest_square(factors: tuple[Array, ...]) -> Array:
     return jnp.stack([jnp.sum(w * w) for w in factors]).max()
 
 
-def state_of(start: MatrixFactorization, dtype: str) -> FactorState:
+def state_of(start: AbstractFactorization, dtype: str) -> FactorState:
     """Lanes of factors as a state."""
     factors = tuple(jnp.asarray(w, dtype) for w in start.factors)
     return FactorState(factors, jnp.zeros(factors[0].shape[:1], dtype))

@@ -10,7 +10,7 @@ import numpy as np
 from ... import _checks
 from ..._precision import double_precision
 from ...factorizations import MatrixFactorization, SpectralFactorization
-from ...factorizations.base import check_factorization
+from ...factorizations.base import AbstractFactorization, check_factorization
 from ..base import AbstractDynamics
 from ..recording import Record
 from ..stopping import Stop
@@ -131,13 +131,18 @@ class GradientFlow(AbstractFlow):
         _checks.flag("certify", self.certify)
         _checks.positive_number("balance_tolerance", self.balance_tolerance)
 
-    def _prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
         check_factorization(start, problem.shape)
-        return start.as_lanes()
+        laned: AbstractFactorization = start.as_lanes()
+        return laned
 
-    def _start(self, problem: Any, start: MatrixFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: Any, start: AbstractFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
+        if not isinstance(start, MatrixFactorization):
+            given = (np.zeros(start.lanes or 1), np.full(start.lanes or 1, len(start.factors)))
+            tensors = factors.TensorSystem(start._maker(), self.balance_tolerance)
+            return tensors, factors.state_of(start, problem.dtype), given
         system = factors.FactorSystem(self.balance_tolerance)
         signs = factors.signs_of(start, self.balance_tolerance)
         return system, factors.state_of(start, problem.dtype), (signs, depths_of(start))
@@ -277,7 +282,11 @@ def spectral_start(name: str, problem: Any, start: Any) -> SpectralFactorization
     if problem.dtype != "float64":
         raise ValueError(f"problem has dtype {problem.dtype}, but {name} needs float64; build it with dtype='float64'.")
     if not isinstance(start, SpectralFactorization):
-        check_factorization(start, problem.shape)
+        if not isinstance(start, MatrixFactorization):
+            check_factorization(start, problem.shape)
+            raise ValueError(
+                f"start is a {type(start).__name__}, but {name} is of matrix factorizations; take rf.GradientFlow()."
+            )
         start = SpectralFactorization.from_factors(start)
     _checks.same_shape("the start's end-to-end matrix", start.shape, problem.shape, "start from the problem's shape")
     return start.as_lanes()

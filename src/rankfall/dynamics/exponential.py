@@ -1,0 +1,242 @@
+"""Gradient flow by exponential steps: the curvature that limits descent is integrated exactly, in a Krylov space."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.flatten_util import ravel_pytree
+
+from .. import _checks
+from .._precision import double_precision
+from ..factorizations.base import AbstractFactorization, check_factorization
+from .base import AbstractDynamics
+from .flow.batch import FlowBatch
+from .recording import Record
+from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop
+
+# A step that cannot be taken is cut; the next one aims at this share of the disagreement allowed, within these factors.
+_SHRINK, _MOST_CUTS = 0.4, 60
+_AIM, _SLOWEST, _FASTEST = 0.25, 0.5, 2.0
+# Beyond exp(-40) of what was to be lost along every direction of the model the step is at its minimum: no growth.
+_AT_MINIMUM = 40.0
+_ROUNDINGS = 4.0
+
+
+@dataclasses.dataclass(frozen=True)
+class ExponentialDescent(AbstractDynamics):
+    """Gradient flow on the factors in exponential steps, as long as loss and local quadratic model agree.
+
+    A step of time ``h`` solves the flow of the local quadratic model, ``w' = -(g + H (w - w_0))``, in the Krylov space
+    of the Hessian ``H`` from the gradient ``g``: ``w = w_0 - h phi(-h H) g`` with ``phi(z) = (e^z - 1) / z``. What has
+    been learned, and limits the step of gradient descent by its curvature, decays exactly, and what leaves a saddle
+    grows exactly; so the step is as long as the loss is quadratic. Near a minimum it becomes a Newton step.
+
+    Parameters
+    ----------
+    krylov : int
+        Dimension of the Krylov space: Hessian-vector products of a step. Fewer are quicker for each step; too few
+        leave small curvatures unresolved, and the end takes more steps.
+    agreement : float
+        Largest difference between the loss lost in a step and what the model says, as a share of the latter, below 1.
+        Smaller values follow the flow more closely; the path is of second order in the step.
+    first_step : float
+        Length of the first step as a share of the length of all factors together, to first order.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Notes
+    -----
+    ``time`` (the sum of the steps) is flow time as far as the Krylov space resolves the flow; recorded beside it are
+    ``rejected_steps`` and ``step_size``. How far the path is from that of the flow depends on the problem and is
+    measured in ``docs/tensors.md``. A lane ends with ``"stationary"`` where the gradient has vanished or the model's
+    minimum is no lower than rounding can tell.
+
+    References
+    ----------
+    Hochbruck and Ostermann (2010), Exponential integrators (the exponential Rosenbrock-Euler method); Saad (1992),
+    Analysis of some Krylov subspace approximations to the matrix exponential operator.
+
+    Examples
+    --------
+    >>> import jax, rankfall as rf
+    >>> problem = rf.TensorCompletion.from_dense([[[1.0, 1.0], [1.0, 1.0]], [[1.0, 1.0], [1.0, float("nan")]]])
+    >>> start = rf.CPFactorization.init((2, 2, 2), factor_std=1e-3, key=jax.random.key(0))
+    >>> run = rf.train(problem, start, rf.ExponentialDescent(), stop=rf.Stop(loss=1e-20))
+    >>> run.stop_reason, round(float(run.final.full()[1, 1, 1]), 3)
+    ('loss', 1.0)
+    """
+
+    krylov: int = 24
+    agreement: float = 0.2
+    first_step: float = 1e-2
+
+    _default_steps = 100_000
+    _lanes_a_thread = 1
+
+    def __post_init__(self) -> None:
+        _checks.positive_integer("krylov", self.krylov)
+        if not 0 < _checks.number("agreement", self.agreement) < 1:
+            raise ValueError(f"agreement is {self.agreement:g}, but must lie between 0 and 1.")
+        _checks.positive_number("first_step", self.first_step)
+
+    @property
+    def _default_record(self) -> Record:
+        """Every step: there are few."""
+        return Record(every=1)
+
+    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
+        """Check that the start fits, and return it as lanes."""
+        check_factorization(start, problem.shape)
+        laned: AbstractFactorization = start.as_lanes()
+        return laned
+
+    def _batch(self, problem: Any, start: AbstractFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
+        """Return the lanes of a group, ready to run."""
+        with double_precision():
+            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
+            state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
+            count = sum(w[0].size for w in state.factors)
+            rule = ExponentialRule(min(self.krylov, count), self.agreement, self.first_step)
+            return FlowBatch(problem, state, (), rule, stop, record, group)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the dynamics that are written into every result."""
+        return {"dynamics": "ExponentialDescent", **dataclasses.asdict(self)}
+
+
+class ExponentialProgress(NamedTuple):
+    """What a lane knows beside its factors."""
+
+    time: Any
+    h: Any
+    loss: Any
+    slope: Any
+    rejected: Any
+    errors: Any
+
+
+class ExponentialRule(NamedTuple):
+    """What exponential descent compiles to (hashable): the rule of a lane in the loop of the flows."""
+
+    krylov: int
+    agreement: float
+    first_step: float
+
+    def start(self, problem: Any, model: Any, given: Any) -> ExponentialProgress:
+        """Progress of a lane at the start."""
+        loss, slope = model.loss_and_gradient(problem)
+        w, g = ravel_pytree(model)[0], ravel_pytree(slope)[0]
+        steepness = jnp.linalg.norm(g)
+        h = self.first_step * jnp.linalg.norm(w) / jnp.where(steepness > 0, steepness, 1.0)
+        return ExponentialProgress(jnp.zeros((), jnp.float64), h, loss, slope, jnp.zeros((), jnp.int32), {})
+
+    def observe(self, problem: Any, model: Any, progress: ExponentialProgress) -> tuple[Any, dict[str, Any]]:
+        """Return what is measured: the factors, and what the rule knows on top."""
+        p = progress
+        return model, {"loss": p.loss, "time": p.time, "rejected_steps": p.rejected, "step_size": p.h}
+
+    def attempt(self, problem: Any, model: Any, p: ExponentialProgress, limits: Any) -> Any:
+        """Take one step, cut until it can be taken; see `FlowRule.attempt`."""
+        threshold, next_time, last_time = limits
+        w, unravel = ravel_pytree(model)
+        g = ravel_pytree(p.slope)[0]
+
+        def value(v: Any) -> Any:
+            loss, slope = unravel(v).loss_and_gradient(problem)
+            return loss, ravel_pytree(slope)[0]
+
+        hessian = jax.linearize(lambda v: value(v)[1], w)[1]
+        basis, small, length = _lanczos(hessian, g, self.krylov)
+        curvature, turn = jnp.linalg.eigh(small)
+        along = turn[0] * length
+        blur = _ROUNDINGS * jnp.finfo(w.dtype).eps * p.loss
+
+        def at(h: Any) -> Any:
+            move = -h * _phi(-h * curvature) * along
+            promised = jnp.sum(along * move + 0.5 * curvature * move * move)
+            end = w + basis.T @ (turn @ move)
+            loss, slope = value(end)
+            return h, end, loss, slope, promised
+
+        def fails(trial: Any) -> Any:
+            _, _, loss, _, promised = trial
+            # At a saddle the promise can be below the rounding of the loss.
+            return ~(abs(loss - p.loss - promised) <= self.agreement * -promised + blur)
+
+        def cut(carry: Any) -> Any:
+            count, trial = carry
+            return count + 1, at(_SHRINK * trial[0])
+
+        left = (next_time - p.time).astype(p.h.dtype)
+        first = at(jnp.minimum(p.h, left))
+        cuts, (h, end, loss, slope, promised) = lax.while_loop(
+            lambda c: fails(c[1]) & (c[0] < _MOST_CUTS), cut, (jnp.zeros((), jnp.int32), first)
+        )
+        taken = ~fails((h, end, loss, slope, promised)) & (length > 0)
+        # The disagreement, as a share, goes with the square of the step.
+        off = jnp.maximum(abs(loss - p.loss - promised) - blur, 0.0)
+        aim = _AIM * self.agreement * -promised
+        grow = jnp.clip(jnp.sqrt(aim / jnp.where(off > 0, off, 1.0)), _SLOWEST, _FASTEST)
+        grow = jnp.where(off > 0, grow, _FASTEST)
+        ended = jnp.min(h * curvature) > _AT_MINIMUM
+        grow = jnp.where(ended, jnp.minimum(grow, 1.0), grow)
+        lands = h == left
+        progress = ExponentialProgress(
+            time=jnp.where(taken, jnp.where(lands, next_time, p.time + h), p.time),
+            h=jnp.where(lands & (cuts == 0), jnp.maximum(p.h, grow * h), grow * h),
+            loss=jnp.where(taken, loss, p.loss),
+            slope=jax.tree.map(lambda a, b: jnp.where(taken, a, b), unravel(slope), p.slope),
+            rejected=p.rejected + cuts,
+            errors={},
+        )
+        reason = jnp.where(taken, RUNNING, STALLED)
+        still = (length == 0) | ((~taken | ended) & (-promised <= blur))
+        reason = jnp.where(still, STATIONARY, reason)
+        reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
+        return unravel(end), progress, taken, taken & (loss <= threshold), ({}, reason)
+
+
+def _lanczos(apply: Any, start: Any, size: int) -> tuple[Any, Any, Any]:
+    """Orthonormal basis of the Krylov space, the operator in it, and the length of the start.
+
+    Every vector is orthogonalised twice against all before it: the spaces are small, and eigenvalues that have
+    converged would come back otherwise. Where the space ends early the rest of the basis is zero, with zero curvature,
+    and carries no part of the gradient.
+    """
+    length = jnp.linalg.norm(start)
+    first = start / jnp.where(length > 0, length, 1.0)
+    basis = jnp.zeros((size, start.size), start.dtype).at[0].set(first)
+    tiny = 100 * jnp.finfo(start.dtype).eps
+
+    def extend(j: Any, carry: Any) -> Any:
+        basis, small, largest = carry
+        image = apply(basis[j])
+        parts = basis @ image
+        rest = image - basis.T @ parts
+        again = basis @ rest
+        rest = rest - basis.T @ again
+        small = small.at[:, j].set(parts + again)
+        norm = jnp.linalg.norm(rest)
+        largest = jnp.maximum(largest, jnp.linalg.norm(image))
+        more = norm > tiny * largest
+        following = jnp.where(more, rest / jnp.where(more, norm, 1.0), 0.0)
+        # The last product opens no new direction.
+        basis = jnp.where(j + 1 < size, basis.at[jnp.minimum(j + 1, size - 1)].set(following), basis)
+        return basis, small, largest
+
+    none = jnp.zeros((size, size), start.dtype)
+    basis, small, _ = lax.fori_loop(0, size, extend, (basis, none, jnp.zeros((), start.dtype)))
+    # Above the diagonal: each column was projected on the vectors before it, which are all there were.
+    upper = jnp.triu(small)
+    return basis, upper + jnp.triu(upper, 1).T, length
+
+
+def _phi(z: Any) -> Any:
+    near = abs(z) < 1e-5
+    return jnp.where(near, 1 + z / 2, jnp.expm1(z) / jnp.where(near, 1.0, z))
