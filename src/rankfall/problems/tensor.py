@@ -1,5 +1,6 @@
 """Tensor completion and sensing."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,8 @@ BLOCK = 8192
 _LARGEST_DENSE, _DENSE_ENTRIES_AN_OBSERVATION = 2**24, 50
 # Unobserved entries are listed up to a tensor of this size.
 _LISTED = 2**20
+# Up to so many of them are recorded one by one.
+_FEW = 16
 
 
 class TensorCompletion(AbstractProblem):
@@ -44,6 +47,8 @@ class TensorCompletion(AbstractProblem):
         ``"float64"`` or ``"float32"``: the precision that training runs in.
     truth : array, shape (*shape), or None
         The full tensor where it is known; it gives the test error.
+    weight : array, shape ()
+        What the sum of squared residuals is multiplied by: 1/2, or one over the number of observations.
     infimal_rank, infimal_erank, required_det_sign : None
         Of matrices only.
     least_squares : bool
@@ -56,6 +61,7 @@ class TensorCompletion(AbstractProblem):
     target: Array | None
     unobserved_entries: Array | None
     truth: Array | None
+    weight: Array
     shape: tuple[int, ...] = eqx.field(static=True)
     loss_kind: str = eqx.field(static=True)
     dtype: str = eqx.field(static=True)
@@ -167,6 +173,7 @@ class TensorCompletion(AbstractProblem):
             target=target,
             unobserved_entries=unobserved,
             truth=known,
+            weight=np.asarray(0.5 if loss == "half_sse" else 1.0 / len(where), dtype),
             shape=size,
             loss_kind=loss,
             dtype=dtype,
@@ -228,6 +235,17 @@ class TensorCompletion(AbstractProblem):
         values = jnp.pad(jnp.asarray(self.values), (0, spare)).reshape(blocks, size)
         weight = (jnp.arange(blocks * size) < count).astype(self.dtype).reshape(blocks, size)
         return lax.scan(lambda total, block: (add(total, block), None), start, (indices, values, weight))[0]
+
+    def _reduce(self, sum_of_squares: Any) -> Array:
+        return sum_of_squares * self.weight
+
+    def _stripped(self) -> "TensorCompletion":
+        # The dense form is of one shape whatever is observed; so is the compiled code.
+        if self.mask is None or not self.least_squares:
+            return self
+        few = self.unobserved_entries is not None and len(self.unobserved_entries) <= _FEW
+        gone: dict[str, Any] = {"indices": np.zeros((0, len(self.shape)), np.int64), "values": np.zeros(0, self.dtype)}
+        return dataclasses.replace(self, **gone, unobserved_entries=self.unobserved_entries if few else None)
 
     def _tensor(self, tensor: Any) -> Array:
         return fitting(tensor, self.shape)
