@@ -4,6 +4,7 @@ from . import spectrum
 from .entries import entries
 from .errors import mean_square_error
 from .factors import det_sign, log_abs_det, signed_log_det, unbalancedness
+from .flattening import flattening, hierarchical_rank, multilinear_rank
 from .norms import (
     NORMS,
     entrywise_norm,
@@ -27,7 +28,9 @@ __all__ = [
     "effective_rank",
     "entries",
     "entrywise_norm",
+    "flattening",
     "frobenius_norm",
+    "hierarchical_rank",
     "ky_fan_norm",
     "log_abs_det",
     "log_schatten_norm",
@@ -35,6 +38,7 @@ __all__ = [
     "max_row_sum",
     "mean_square_error",
     "norm",
+    "multilinear_rank",
     "nuclear_norm",
     "numerical_rank",
     "rank_suboptimality",
