@@ -1,6 +1,7 @@
 """Pure functions of arrays: norms, ranks, spectra, determinants from factors. They know nothing of training."""
 
 from . import spectrum
+from .cp_rank import BorderEvidence, CPRankBracket, cp_rank_bracket, published_rank_estimate
 from .entries import entries
 from .errors import mean_square_error
 from .factors import det_sign, log_abs_det, signed_log_det, unbalancedness
@@ -23,6 +24,9 @@ from .spectra import singular_values
 
 __all__ = [
     "NORMS",
+    "BorderEvidence",
+    "CPRankBracket",
+    "cp_rank_bracket",
     "det_sign",
     "distance_to_rank",
     "effective_rank",
@@ -41,6 +45,7 @@ __all__ = [
     "multilinear_rank",
     "nuclear_norm",
     "numerical_rank",
+    "published_rank_estimate",
     "rank_suboptimality",
     "schatten_norm",
     "signed_log_det",
