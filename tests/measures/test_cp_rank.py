@@ -274,6 +274,13 @@ def test_zero():
     assert ends(b) == (0, 0) and (b.exact, b.exact_rule, b.fits) == (0, "zero tensor", {0: 0.0})
 
 
+def test_tolerances_at_rounding():
+    t = generated((5, 5, 5), 3, 0)
+    assert ends(cp_rank_bracket(t, 1e-13, key=KEY)) == (3, 3)
+    b = cp_rank_bracket(t, 1e-15, key=KEY)
+    assert ends(b) == (3, 25) and list(b.fits) == [3]
+
+
 def test_a_search_cut_short_leaves_the_trivial_end():
     b = cp_rank_bracket(np.random.default_rng(0).normal(size=(3, 4, 5)), key=KEY, max_rank=5, restarts=1)
     assert b.lower == 5 and b.upper == 12 and list(b.fits) == [5] and b.fits[5] > 1e-3

@@ -44,8 +44,12 @@ def balanced(factors: Factors) -> Factors:
 def recomputed(tensor: np.ndarray, factors: Factors) -> tuple[float, float]:
     """Relative error of a fit from its factors, and a bound on what rounding may have added to it or hidden of it."""
     error = float(np.linalg.norm(full(factors) - tensor))
-    rank, order = factors[0].shape[1], len(factors)
-    return error, 4 * (rank + order) * _EPS * float(component_norms(factors).sum() + 1)
+    return error, rounding_bound(factors[0].shape[1], len(factors), float(component_norms(factors).sum()))
+
+
+def rounding_bound(rank: int, order: int, total: float) -> float:
+    """Bound the rounding of an error recomputed from terms whose norms add up to a total."""
+    return 4 * (rank + order) * _EPS * (total + 1)
 
 
 class Target:

@@ -27,6 +27,7 @@ from ._cp_fit import (
     polish,
     random_terms,
     recomputed,
+    rounding_bound,
     simultaneous_diagonalisation,
 )
 from .flattening import flattening, tensor_of_order_two
@@ -41,6 +42,8 @@ _CUT = 0.03
 _LARGE = 3
 # Terms that grow as the error to the power -1/2, the slowest, round to errors above this: below it there is a minimum.
 _ATTAINED = 1e-12
+# Fits within this many times the tolerance are worth more steps.
+_NEARBY = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +111,11 @@ def cp_rank_bracket(
     none whose smaller side has more than 2048 entries), and rounding counts against the bound.
 
     From above: sums of rank-one terms, by alternating least squares and Levenberg-Marquardt, from eigenvectors of
-    mixed slices, from the best fit of a smaller rank, and at random. The number of terms goes up from ``lower``, in
-    steps that grow, and back down from the first that suffices. A fit counts when its error, recomputed from the
-    factors, is within ``rtol`` in spite of rounding. When none does, up to ``max_rank`` terms or some 5e10
-    multiplications, what is left is the rank that any tensor of this shape (after the directions that ``rtol`` allows
-    to drop) has at most: the product of all sizes but the largest.
+    mixed slices, from the best fits of neighbouring ranks, and at random. The number of terms goes up from ``lower``,
+    in steps that grow, and back down from the first that suffices. A fit counts when its error, recomputed from the
+    factors, is within ``rtol`` in spite of rounding (of some 1e-14: tolerances as small as that are never met). When
+    none does, up to ``max_rank`` terms or some 5e10 multiplications, what is left is the rank that any tensor of this
+    shape (after the directions that ``rtol`` allows to drop) has at most: the product of all sizes but the largest.
 
     Parameters
     ----------
@@ -269,14 +272,25 @@ def _lower(t: np.ndarray, rtol: float) -> int:
     lower = 0
     for modes in _bipartitions(t.ndim):
         flat = flattening(t, modes)
-        if min(flat.shape) > _LARGEST_SIDE or min(flat.shape) <= lower:
-            continue
-        values = np.linalg.svd(flat, compute_uv=False)
-        # Computed singular values are off by some epsilons of the largest, each; all of it counts as being within rtol.
-        slack = 4 * max(flat.shape) * math.sqrt(len(values)) * np.finfo(np.float64).eps
-        tails = np.sqrt(np.append(np.cumsum(values[::-1] ** 2)[::-1], 0.0))
-        lower = max(lower, int(np.argmax(tails <= rtol + slack)))
+        if lower < min(flat.shape) <= _LARGEST_SIDE:
+            squares, slack = _squared_singular_values(flat, rtol)
+            tails = np.append(np.cumsum(squares)[::-1], 0.0)
+            lower = max(lower, int(np.argmax(tails <= rtol**2 + slack)))
     return lower
+
+
+def _squared_singular_values(flat: np.ndarray, rtol: float) -> tuple[np.ndarray, float]:
+    """Squares of singular values in increasing order, and a bound on what rounding may have added to their sums."""
+    flat = flat if flat.shape[0] <= flat.shape[1] else flat.T
+    rows, columns = flat.shape
+    eps = float(np.finfo(np.float64).eps)
+    # Squaring the matrix rounds as much as its norm does, several times faster: good enough where that is little.
+    slack = rows * (rows + columns) * eps
+    if slack < 1e-3 * rtol**2:
+        return np.maximum(np.linalg.eigvalsh(flat @ flat.T), 0.0), slack
+    # Each singular value is off by some epsilons of the largest, and so is the tolerance they are compared with.
+    off = 4 * columns * math.sqrt(rows) * eps
+    return np.linalg.svd(flat, compute_uv=False)[::-1] ** 2, 2 * rtol * off + off**2
 
 
 class _Search:
@@ -296,6 +310,7 @@ class _Search:
         self.trivial = trivial if loss + rounding <= rtol else math.prod(t.shape) // max(t.shape)
         self.errors: dict[int, float] = {}
         self.best: dict[int, tuple[float, Factors, Path]] = {}
+        self.searched: set[int] = set()
         self.target = Target(self.core)
 
     def smallest(self, lower: int, limit: int) -> int:
@@ -303,33 +318,37 @@ class _Search:
         if self.core.ndim == 2:
             return self._matrix(lower, limit)
         limit = min(limit, self.trivial - 1)
+        if self.rtol <= rounding_bound(lower, self.t.ndim, 1.0):
+            limit = min(limit, lower)  # no sum can be told to be that close
         failed, rank = lower - 1, lower
-        while rank <= limit and not self.try_rank(rank, self.restarts if rank in (lower, limit) else 1):
-            failed = rank
-            if self.work <= 0 or rank == limit:
-                return self.trivial
-            rank = min(limit, rank + max(1, (rank - lower) // 2))
+        while rank <= limit and not self.try_rank(rank, thorough=rank in (lower, limit)):
+            failed, rank = rank, rank + max(1, (rank - lower) // 2)
+            rank = min(limit, rank) if failed < limit and self.work > 0 else limit + 1
         if rank > limit:
             return self.trivial
         while rank - failed > 1:
             middle = (rank + failed) // 2
-            if self.try_rank(middle, self.restarts):
+            if self.try_rank(middle):
                 rank = middle
             else:
                 failed = middle
         # On the way up one random start had to do.
-        while rank > lower and self.try_rank(rank - 1, self.restarts):
+        while rank > lower and rank - 1 not in self.searched and self.try_rank(rank - 1):
             rank -= 1
         return rank
 
-    def try_rank(self, rank: int, restarts: int) -> bool:
+    def try_rank(self, rank: int, thorough: bool = True) -> bool:
         """Fit from one start after another until a fit is within the tolerance."""
-        for start in self.starts(rank, restarts):
+        if thorough:
+            self.searched.add(rank)
+        for start in self.starts(rank, self.restarts if thorough else 1):
             if self.work <= 0:
-                break
+                return False
             if self.fit(start):
                 return True
-        return False
+        # A fit that was stopped nearby may have been in a swamp that some more steps leave behind.
+        rounds = 3 if self.errors[rank] < _NEARBY * self.rtol else 0
+        return any(self.fit(self.best[rank][1]) for _ in range(rounds) if self.work > 0)
 
     def starts(self, rank: int, restarts: int) -> Iterator[Factors]:
         """Yield starts with a given number of terms, eigenvectors the first time only: they would be the same."""
@@ -343,6 +362,9 @@ class _Search:
             added = random_terms(self.core.shape, rank - max(smaller), self.rng)
             added[0] *= error / math.sqrt(rank)
             yield balanced([np.hstack([f, more]) for f, more in zip(factors, added, strict=True)])
+        if rank + 1 in self.best:
+            factors = self.best[rank + 1][1]
+            yield [np.delete(factor, component_norms(factors).argmin(), axis=1) for factor in factors]
         for _ in range(restarts):
             yield random_terms(self.core.shape, rank, self.rng)
 

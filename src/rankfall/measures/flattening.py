@@ -110,7 +110,7 @@ def hierarchical_rank(tensor: Any, tree: Any = None, rtol: float | None = None) 
 
     References
     ----------
-    Hackbusch and Kuehn (2009); Razin, Maman and Cohen (2022), definition 2.
+    Hackbusch and Kuehn (2009); Razin, Maman and Cohen (2022).
 
     Examples
     --------
