@@ -305,7 +305,7 @@ def test_alternation_and_polish_descend():
     path = []
     after = _cp_fit.als(target, start, 50, 0.0, path)
     np.testing.assert_allclose(path[-1][0], np.linalg.norm(outer_sum(after) - t), rtol=1e-9)
-    polished = _cp_fit.polish(target, after, 100, path)
+    polished, _ = _cp_fit.polish(target, after, 100, path)
     errors = [error for error, _ in path]
     assert errors == sorted(errors, reverse=True)
     residual = outer_sum(polished) - t

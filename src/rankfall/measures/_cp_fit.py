@@ -85,7 +85,8 @@ class Target:
 
     def step_cost(self, rank: int) -> float:
         """Multiplications of a second-order step."""
-        return 6.0 * math.prod(self.shape) * rank + (sum(self.shape) * rank) ** 3
+        unknowns = sum(self.shape) * rank
+        return 6.0 * math.prod(self.shape) * rank + 4 * unknowns**2 + unknowns**3 / 3
 
 
 def als(target: Target, factors: Factors, sweeps: int, goal: float, path: Path) -> Factors:
@@ -122,11 +123,12 @@ def als(target: Target, factors: Factors, sweeps: int, goal: float, path: Path) 
     return [factor * shared for factor in factors]
 
 
-def polish(target: Target, factors: Factors, steps: int, path: Path) -> Factors:
+def polish(target: Target, factors: Factors, steps: int, path: Path) -> tuple[Factors, int]:
     """Levenberg-Marquardt on all factors at once, which goes on where alternation crawls.
 
     The matrix of squares is put together from Gram matrices: no Jacobian of (entries, unknowns) is ever held. Squaring
     the condition number costs accuracy of a step, not of the solution, since the gradient is computed from residuals.
+    Also returns the number of steps tried; the path holds those that were taken.
     """
     factors = balanced(factors)
     rank = factors[0].shape[1]
@@ -137,10 +139,11 @@ def polish(target: Target, factors: Factors, steps: int, path: Path) -> Factors:
     cost = float(np.sum(residual**2))
     damping, growth, checkpoint = 0.0, 2.0, cost
     matrix = np.empty((ends[-1], ends[-1]))
-    fresh = True
-    for step in range(steps):
+    fresh, tried = True, 0
+    while tried < steps:
         if cost <= (4 * _EPS) ** 2:
             break
+        tried += 1
         if fresh:
             gradient = _gradient(residual, factors)
             _squares(factors, ends, matrix)
@@ -166,11 +169,11 @@ def polish(target: Target, factors: Factors, steps: int, path: Path) -> Factors:
             damping, growth = damping * growth, 2 * growth
             if not math.isfinite(damping) or damping > 1e12:
                 break
-        if step % 10 == 9:
+        if tried % 10 == 0:
             if cost > 0.98 * checkpoint:
                 break
             checkpoint = cost
-    return factors
+    return factors, tried
 
 
 def _gradient(residual: np.ndarray, factors: Factors) -> np.ndarray:

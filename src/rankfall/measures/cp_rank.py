@@ -34,7 +34,7 @@ from .flattening import flattening, tensor_of_order_two
 
 # All bipartitions of the modes are looked at up to this order, and none with a smaller side than this.
 _ALL_BIPARTITIONS, _LARGEST_SIDE = 10, 2048
-# Multiplications after which the search for an upper end gives up: some ten seconds.
+# Multiplications after which the search for an upper end gives up: some ten seconds of one core.
 _WORK = 5e10
 # Fits are searched in the mode spaces, cut where this share of the tolerance is lost.
 _CUT = 0.03
@@ -381,9 +381,9 @@ class _Search:
         factors = als(self.target, factors, sweeps, 0.5 * self.rtol, path)
         self.work -= 5 * len(path) * cost
         if rank * sum(self.core.shape) <= MOST_UNKNOWNS and self.work > 0:
-            before = len(path)
-            factors = polish(self.target, factors, min(self.sweeps, math.ceil(self.work / step_cost)), path)
-            self.work -= (1 + len(path) - before) * step_cost
+            steps = min(self.sweeps, math.ceil(self.work / step_cost))
+            factors, tried = polish(self.target, factors, steps, path)
+            self.work -= tried * step_cost
         return factors, path
 
     def keep(self, factors: Factors, path: Path) -> bool:
