@@ -27,6 +27,18 @@ def train(problem=None, first=FULL, dynamics=None, **options):
     return rf.train(problem or rf.two_by_two(), first, dynamics or rf.GradientDescent(0.1), **options)
 
 
+def bracket(tensor, **options):
+    return rf.measures.cp_rank_bracket(tensor, **({"key": KEY} | options))
+
+
+def published(tensor, **options):
+    return rf.measures.published_rank_estimate(tensor, **({"key": KEY} | options))
+
+
+nested = 0
+for _ in range(5000):
+    nested = (nested, 1)
+
 RUN = train(stop=rf.Stop(steps=1), progress=False)
 
 
@@ -76,7 +88,8 @@ CASES = {
     "noise": [lambda n=n: rf.low_rank_completion((5, 5), 1, 3, key=KEY, noise=n) for n in (-1, "a", NAN, HUGE)],
     "key": [lambda k=k: start(key=k) for k in (None, 0, jax.random.PRNGKey(0), jax.random.split(KEY, (2, 2)), "0",
             np.float16, jax.random.split(KEY, 3)[:0])]
-    + [lambda k=k: rf.low_rank_completion((5, 5), 1, 3, key=k) for k in (None, jax.random.split(KEY, 2))],
+    + [lambda k=k: rf.low_rank_completion((5, 5), 1, 3, key=k) for k in (None, jax.random.split(KEY, 2))]
+    + [lambda k=k, f=f: f(EYE, key=k) for k in (None, 0, jax.random.split(KEY, 2)) for f in (bracket, published)],
     "factors": [lambda f=f: START(f) for f in ([], "ab", None, EYE, [EYE, np.eye(3)], [np.ones((4, 2, 2)), EYE],
                 [np.ones((4, 2, 2)), np.ones((3, 2, 2))], [np.ones(2)], [np.ones((0, 2))], [1j * EYE], [[["a"]]],
                 [jnp.ones((2, 2)) * 1j], [KEY], [RAGGED], [None], [np.ones((1, 1, 2, 2))], {1: EYE}, 5)]
@@ -111,6 +124,21 @@ CASES = {
     "k": [lambda k=k: rf.measures.ky_fan_norm(EYE, k) for k in (0, 3, 1.5, "a", True, HUGE)],
     "rtol": [lambda r=r: rf.measures.numerical_rank(EYE, r) for r in (-1, "a", NAN, 1j)]
     + [lambda: rf.measures.spectrum.numerical_rank([1.0], -1)],
+    "tensor": [lambda t=t, f=f: f(t) for t in ([1.0, 2.0], "a", None, RAGGED, [[1j]], KEY, np.zeros((2, 0, 2)), 3.0)
+               for f in (lambda t: rf.measures.flattening(t, 0), rf.measures.multilinear_rank,
+                         rf.measures.hierarchical_rank, bracket, published)]
+    + [lambda f=f: f([[NAN, 1.0]]) for f in (bracket, published)],
+    "modes": [lambda m=m: rf.measures.flattening(np.ones((2, 2, 2)), m) for m in ((), 3, -1, (0, 0), 1.0, "0", None,
+              RAGGED, True, HUGE, [[0]], {0: 1}, {})],
+    "tree": [lambda t=t: rf.measures.hierarchical_rank(np.ones((2, 2, 2)), t) for t in ((0, 1), ((0, 1), 3),
+             (0, 1, 2, 2), ((0, 1, 2),), ((0,), (1, 2)), "012", 5, EYE, {}, ((0, 1), None), ((0, 1), 2.0), [], nested)],
+    "rtol ": [lambda r=r: bracket(EYE, rtol=r) for r in (0, -1, "a", NAN, None, True, HUGE, [1.0])]
+    + [lambda: rf.measures.multilinear_rank(EYE, -1), lambda: rf.measures.hierarchical_rank(EYE, rtol="a")],
+    "mse ": [lambda m=m: published(EYE, mse=m) for m in (0, -1, "a", NAN, None)],
+    "max_rank": [lambda r=r, f=f: f(EYE, max_rank=r) for r in (0, 1.5, "a", True, HUGE) for f in (bracket, published)]
+    + [lambda: published(EYE, max_rank=2**60)],
+    "restarts": [lambda r=r: bracket(EYE, restarts=r) for r in (0, 1.5, "a", None)],
+    "sweeps": [lambda n=n, f=f: f(EYE, sweeps=n) for n in (0, 1.5, "a", None) for f in (bracket, published)],
     "singular_values": [lambda s=s: rf.measures.spectrum.effective_rank(s) for s in (1.0, [], [-1.0], "ab", RAGGED)],
     "infimal_rank ": [lambda: rf.measures.spectrum.rank_suboptimality([1.0], -1, 1.0)],
     "infimal_erank ": [lambda: rf.measures.spectrum.rank_suboptimality([1.0], 1, NAN)],

@@ -1,9 +1,11 @@
 """Pure functions of arrays: norms, ranks, spectra, determinants from factors. They know nothing of training."""
 
 from . import spectrum
+from .cp_rank import BorderEvidence, CPRankBracket, cp_rank_bracket, published_rank_estimate
 from .entries import entries
 from .errors import mean_square_error
 from .factors import det_sign, log_abs_det, signed_log_det, unbalancedness
+from .flattening import flattening, hierarchical_rank, multilinear_rank
 from .norms import (
     NORMS,
     entrywise_norm,
@@ -22,12 +24,17 @@ from .spectra import singular_values
 
 __all__ = [
     "NORMS",
+    "BorderEvidence",
+    "CPRankBracket",
+    "cp_rank_bracket",
     "det_sign",
     "distance_to_rank",
     "effective_rank",
     "entries",
     "entrywise_norm",
+    "flattening",
     "frobenius_norm",
+    "hierarchical_rank",
     "ky_fan_norm",
     "log_abs_det",
     "log_schatten_norm",
@@ -35,8 +42,10 @@ __all__ = [
     "max_row_sum",
     "mean_square_error",
     "norm",
+    "multilinear_rank",
     "nuclear_norm",
     "numerical_rank",
+    "published_rank_estimate",
     "rank_suboptimality",
     "schatten_norm",
     "signed_log_det",
