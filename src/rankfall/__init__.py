@@ -19,7 +19,13 @@ from .dynamics import (
     group_rmsprop,
     train,
 )
-from .factorizations import CPFactorization, MatrixFactorization, SpectralFactorization
+from .factorizations import (
+    CPFactorization,
+    HierarchicalFactorization,
+    MatrixFactorization,
+    SpectralFactorization,
+    TuckerFactorization,
+)
 from .problems import (
     LinearRegression,
     MatrixCompletion,
@@ -39,6 +45,7 @@ __all__ = [
     "EndToEndFlow",
     "GradientDescent",
     "GradientFlow",
+    "HierarchicalFactorization",
     "IdentityFlow",
     "LinearFlow",
     "LinearRegression",
@@ -53,6 +60,7 @@ __all__ = [
     "SymmetricFlow",
     "TensorCompletion",
     "TensorSensing",
+    "TuckerFactorization",
     "__version__",
     "challenge",
     "challenge",
