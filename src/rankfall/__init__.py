@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import measures, problems, theory
+from . import measures, networks, problems, theory
 from ._version import __version__
 from .challenges import Challenge, challenge
 from .dynamics import (
@@ -68,6 +68,7 @@ __all__ = [
     "low_rank_completion",
     "low_rank_sensing",
     "measures",
+    "networks",
     "problems",
     "theory",
     "train",
