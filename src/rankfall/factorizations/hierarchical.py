@@ -458,6 +458,7 @@ def _draw(
     scale: Any = None,
     dtype: Any = "float64",
 ) -> list[np.ndarray]:
+    _checks.one_of("kind", kind, sizes.KINDS)
     extents = _checks.tensor_shape("shape", shape)
     inner = mode_tree.inner_nodes(tree)
     width = dict(zip(inner, _widths(widths, len(inner)), strict=True))

@@ -26,9 +26,9 @@ def drawn(
 ) -> list[np.ndarray]:
     """Draw factors of the given shapes; an end-to-end entry sums ``paths`` products of an entry of each.
 
-    ``balance`` makes lanes of standard normal factors balanced and leaves the size of their entries about as it was.
+    ``kind`` is one of `KINDS`. ``balance`` makes lanes of standard normal factors balanced and leaves the size of their
+    entries about as it was.
     """
-    _checks.one_of("kind", kind, KINDS)
     dtype = _checks.precision("dtype", dtype)
     if (factor_std is None) == (scale is None):
         raise ValueError(

@@ -14,7 +14,7 @@ from .base import AbstractFactorization
 from .cp import check_size
 
 # Rounds of balancing one mode after the other; each brings the worst imbalance down by a constant factor.
-_MOST_ROUNDS = 1000
+_MOST_ROUNDS, _ROUNDS_A_CHECK = 1000, 8
 
 
 class TuckerFactorization(AbstractFactorization):
@@ -259,6 +259,7 @@ def _draw(
     inner = _ranks(extents, ranks)
     name, given = ("shape", shape) if ranks is None else ("ranks", ranks)
     _checks.room(name, given, math.prod(inner) + sum(n * r for n, r in zip(extents, inner, strict=True)))
+    _checks.one_of("kind", kind, sizes.KINDS)
     if kind == "balanced":
         _check_balance(extents, inner)
     shapes = [*zip(extents, inner, strict=True), inner]
@@ -296,8 +297,8 @@ def _balanced(factors: list[np.ndarray]) -> list[np.ndarray]:
     and ``G G^T``.
     """
     *matrices, core = [w.astype(np.float64) for w in factors]
-    order = len(matrices)
-    for _ in range(_MOST_ROUNDS):
+    order, before = len(matrices), np.inf
+    for count in range(_MOST_ROUNDS):
         for n, w in enumerate(matrices):
             root = _power(w.swapaxes(-1, -2) @ w, 0.5)
             inner = _power(root @ _gram(core, n, order) @ root, 0.25)
@@ -306,11 +307,14 @@ def _balanced(factors: list[np.ndarray]) -> list[np.ndarray]:
             unfolded = np.linalg.solve(change, _unfolded(core, n, order))
             others = [extent for m, extent in enumerate(core.shape[1:]) if m != n]
             core = np.moveaxis(unfolded.reshape(len(core), core.shape[1 + n], *others), 1, 1 + n)
-        factors = [*matrices, core]
-        size = np.sqrt((core * core).sum(axis=tuple(range(1, core.ndim))))
-        if (TuckerFactorization(factors).unbalancedness() <= 1e-15 * size**2).all():
-            break
-    return factors
+        if count % _ROUNDS_A_CHECK == 0:
+            square = (core * core).sum(axis=tuple(range(1, core.ndim)))
+            gap = float((TuckerFactorization([*matrices, core]).unbalancedness() / square).max())
+            # What is left is rounding once it no longer shrinks.
+            if gap <= 1e-15 or gap >= before:
+                break
+            before = gap
+    return [*matrices, core]
 
 
 def _power(gram: np.ndarray, power: float) -> np.ndarray:

@@ -42,7 +42,7 @@ def one_hot(indices: Any, extent: int | Sequence[int]) -> Any:
            [1., 0., 0.]])
     """
     where = indices if isinstance(indices, jax.Array) else _checks.array("indices", indices, _PLACES)
-    if where.ndim < 1 or not where.shape[-1] or np.dtype(where.dtype).kind not in "iu":
+    if where.ndim < 1 or not where.shape[-1] or not jnp.issubdtype(where.dtype, jnp.integer):
         raise ValueError(f"indices has shape {tuple(where.shape)} and dtype {where.dtype}, but must be {_PLACES}.")
     order = where.shape[-1]
     each = isinstance(extent, tuple | list)
