@@ -15,10 +15,10 @@ import types
 import pytest
 
 import rankfall
-from rankfall.factorizations import cp, initialisation
+from rankfall.factorizations import cp, hierarchical, initialisation, tucker
 
-MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "dynamics", "theory", "experiments", "plots",
-           "report", "cli")  # fmt: skip
+MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "dynamics", "theory",
+           "experiments", "plots", "report", "cli")  # fmt: skip
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 # Where the options go that a function hands on.
 TARGETS = {
@@ -27,6 +27,8 @@ TARGETS = {
     "rankfall.problems.tensor.TensorCompletion.from_dense": rankfall.TensorCompletion.from_coo,
     "rankfall.factorizations.matrix.MatrixFactorization.init": initialisation.draw,
     "rankfall.factorizations.cp.CPFactorization.init": cp._draw,
+    "rankfall.factorizations.tucker.TuckerFactorization.init": tucker._draw,
+    "rankfall.factorizations.hierarchical.HierarchicalFactorization.init": hierarchical._draw,
 }
 
 

@@ -27,7 +27,38 @@ THEORY |= {"control": ("there", 0.0), "absolute": False, "norm": "nuclear", "run
     TEXTS, "words"
 )
 
+NETWORKS, TUCKER, HIERARCHICAL = rf.networks, rf.TuckerFactorization, rf.HierarchicalFactorization
+PAIR, ROOT = [EYE, EYE], np.ones((2, 1))
+TENSOR = {"shape": (2, 2), "key": KEY, "kind": "balanced", "dtype": "float64"}
+SHALLOW, DEEP = NETWORKS.ShallowCircuit(PAIR, EYE), NETWORKS.DeepCircuit(PAIR, EYE)
+TENSORS = [
+    (rf.CPFactorization, {"factors": PAIR}),
+    (rf.CPFactorization.init, TENSOR | {"components": 2, "scale": 1.0}),
+    (TUCKER, {"factors": [*PAIR, EYE]}),
+    (TUCKER.init, TENSOR | {"ranks": [2, 2], "scale": 1.0}),
+    (TUCKER.init, TENSOR | {"ranks": [2, 2], "factor_std": 1.0}),
+    (HIERARCHICAL, {"factors": [*PAIR, ROOT], "tree": (0, 1)}),
+    (HIERARCHICAL.init, TENSOR | {"widths": [2], "tree": (0, 1), "scale": 1.0}),
+    (HIERARCHICAL.init, TENSOR | {"widths": 2, "factor_std": 1.0}),
+    (HIERARCHICAL.from_cp, {"cp": rf.CPFactorization(PAIR), "tree": (0, 1)}),
+    (HIERARCHICAL([*PAIR, ROOT]).entries, {"indices": [[0, 1]]}),
+    (TUCKER([*PAIR, EYE]).entries, {"indices": [[0, 1]]}),
+    (HIERARCHICAL([*PAIR, ROOT]).local_component, {"node": (0, 1), "component": 0}),
+    (NETWORKS.ShallowCircuit, {"weights": PAIR, "output": EYE, "representation": np.tanh}),
+    (NETWORKS.ShallowCircuit.from_factorization, {"cp": rf.CPFactorization(PAIR)}),
+    (SHALLOW.to_factorization, {"output": 0}),
+    (SHALLOW, {"inputs": EYE}),
+    (NETWORKS.DeepCircuit, {"weights": PAIR, "output": EYE, "tree": (0, 1), "representation": np.tanh}),
+    (NETWORKS.DeepCircuit.from_factorization, {"hierarchical": HIERARCHICAL([*PAIR, ROOT])}),
+    (DEEP.to_factorization, {"output": 0}),
+    (DEEP, {"inputs": EYE}),
+    (NETWORKS.one_hot, {"indices": [0, 1], "extent": 2}),
+    (NETWORKS.patches, {"images": np.ones((2, 2, 1)), "size": 2}),
+    (NETWORKS.AffineRepresentation, {"patch_dim": 2, "features": 2, "activation": np.tanh, "key": KEY}),
+]
+
 CALLS = [
+    *TENSORS,
     (COMPLETION.from_dense, {"array": PROBLEM, "truth": EYE, "required_det_sign": 1} | INFIMA),
     (COMPLETION.from_mask, {"array": EYE, "mask": EYE == 1} | FORM),
     (COMPLETION.from_coo, {"indices": [[0, 1]], "values": [1.0], "shape": (2, 2)} | FORM),

@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import measures, problems, theory
+from . import measures, networks, problems, theory
 from ._version import __version__
 from .challenges import Challenge, challenge
 from .dynamics import (
@@ -20,7 +20,13 @@ from .dynamics import (
     group_rmsprop,
     train,
 )
-from .factorizations import CPFactorization, MatrixFactorization, SpectralFactorization
+from .factorizations import (
+    CPFactorization,
+    HierarchicalFactorization,
+    MatrixFactorization,
+    SpectralFactorization,
+    TuckerFactorization,
+)
 from .problems import (
     LinearRegression,
     MatrixCompletion,
@@ -41,6 +47,7 @@ __all__ = [
     "ExponentialDescent",
     "GradientDescent",
     "GradientFlow",
+    "HierarchicalFactorization",
     "IdentityFlow",
     "LinearFlow",
     "LinearRegression",
@@ -55,6 +62,7 @@ __all__ = [
     "SymmetricFlow",
     "TensorCompletion",
     "TensorSensing",
+    "TuckerFactorization",
     "__version__",
     "challenge",
     "challenge",
@@ -62,6 +70,7 @@ __all__ = [
     "low_rank_completion",
     "low_rank_sensing",
     "measures",
+    "networks",
     "problems",
     "theory",
     "train",

@@ -1,0 +1,536 @@
+"""Hierarchical factorization: a tensor put together along a tree over its modes."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from .. import _checks
+from .._types import Array
+from ..measures._namespace import floating, namespace
+from . import mode_tree, sizes
+from .base import AbstractFactorization
+from .cp import CPFactorization, check_size, khatri_rao
+
+# Rounds of scaling rows and columns to the norms wanted.
+_MOST_ROUNDS = 10_000
+
+Tree = tuple[Any, ...]
+
+
+class HierarchicalFactorization(AbstractFactorization):
+    """Hierarchical Tucker tensor over a tree of modes, the tensor of a deep convolutional arithmetic circuit.
+
+    Each node has a weight matrix. A leaf, mode ``n``, gives the columns of its own, one vector for each component. An
+    inner node multiplies the tensors of its children component by component (outer products), and its matrix mixes
+    the products into the components that it gives its parent; the root mixes them into the one tensor.
+
+    Parameters
+    ----------
+    factors : sequence of arrays, shapes (extent_n, parent's width), then (width, parent's width), last (width, 1)
+        The matrices of the leaves, mode by mode; then those of the inner nodes from the bottom up, as in
+        `inner_nodes`; the root's last. The width of a node is the number of products that it forms. All have a
+        leading axis of lanes when many starts are held together.
+    tree : nested tuples of int, optional
+        A leaf is the number of its mode, an inner node the tuple of its children, two or more: ``((0, 1), (2, 3))``.
+        By default the balanced binary tree in the order of the modes.
+
+    Raises
+    ------
+    ValueError
+        If the tree does not hold every mode exactly once, or the factors are not as many or of other shapes than it
+        asks for.
+
+    Notes
+    -----
+    With one inner node, ``(0, 1, ..., N - 1)``, it is the CP factorization with a weight for each component.
+
+    References
+    ----------
+    Razin, Maman and Cohen (2022), section 3.
+
+    Examples
+    --------
+    >>> import numpy as np, rankfall as rf
+    >>> leaves, inner, root = [np.eye(2)] * 4, [np.eye(2)] * 2, np.ones((2, 1))
+    >>> tensor = rf.HierarchicalFactorization([*leaves, *inner, root], ((0, 1), (2, 3))).full()
+    >>> tensor.shape, np.argwhere(tensor).tolist()
+    ((2, 2, 2, 2), [[0, 0, 0, 0], [1, 1, 1, 1]])
+    """
+
+    factors: tuple[Array, ...]
+    tree: Tree = eqx.field(static=True)
+
+    def __init__(self, factors: Sequence[Any], tree: Any = None) -> None:
+        listed = _checks.sequence("factors", factors, "a list of one matrix for each node")
+        order = (len(listed) + 1) // 2 if tree is None else None
+        if tree is None and (len(listed) < 3 or len(listed) % 2 == 0):
+            raise ValueError(
+                f"factors has {len(listed)} matrices, but a binary tree of N modes, the default, has 2 N - 1 nodes and "
+                "two modes or more; pass tree."
+            )
+        self.tree = mode_tree.checked("tree", tree, order)
+        self.factors = tuple(_matrix(f"factors[{j}]", w) for j, w in enumerate(listed))
+        _check_fit(self.factors, self.tree)
+
+    @classmethod
+    def init(
+        cls, shape: Sequence[int], widths: Any, tree: Any = None, *, key: Any, **options: Any
+    ) -> "HierarchicalFactorization":
+        """Draw a start, or one for each key of an array of keys.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Extents of the tensor.
+        widths : int, or sequence of int
+            Width of every inner node, or of each in the order of `inner_nodes` (from the bottom up, the root last).
+        tree : nested tuples of int, optional
+            As in the class; by default the balanced binary tree in the order of the modes.
+        key : jax.random key, or array of keys, shape (lanes,)
+            An array of keys makes lanes.
+        **options
+            ``kind`` : {"gaussian", "balanced"}, "gaussian" by default. Balanced: the rows and columns of Gaussian
+            matrices are rescaled until the vectors of each local component have the same norm.
+            ``factor_std`` : standard deviation of an entry of the (Gaussian) matrices.
+            ``scale`` : standard deviation of an END-TO-END entry instead.
+            ``dtype`` : "float64" or "float32".
+
+        Returns
+        -------
+        HierarchicalFactorization
+            Factors as NumPy arrays, with a leading lane axis if ``key`` or the size has one.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of range, the tree does not hold every mode exactly once, ``widths`` is not one for each
+            inner node, or the factors do not fit in memory.
+
+        References
+        ----------
+        Razin, Maman and Cohen (2022), section 4 and appendix (Gaussian factors of deviation 1e-2).
+
+        Examples
+        --------
+        >>> import jax, rankfall as rf
+        >>> start = rf.HierarchicalFactorization.init((8, 8, 8, 8), 5, factor_std=1e-2, key=jax.random.key(0))
+        >>> start.tree, start.widths
+        (((0, 1), (2, 3)), (5, 5, 5))
+        """
+        order = len(_checks.tensor_shape("shape", shape))
+        checked = mode_tree.checked("tree", tree, order)
+        return cls(_draw(shape, widths, checked, key=key, **options), checked)
+
+    @classmethod
+    def from_cp(cls, cp: CPFactorization, tree: Any = None) -> "HierarchicalFactorization":
+        """Write a CP factorization along a tree: its vectors at the leaves, identities above, ones at the root.
+
+        Parameters
+        ----------
+        cp : CPFactorization
+            Single, or lanes.
+        tree : nested tuples of int, optional
+            As in the class; by default the balanced binary tree in the order of the modes.
+
+        Returns
+        -------
+        HierarchicalFactorization
+            Of the same tensor; all widths are the number of components.
+
+        Raises
+        ------
+        ValueError
+            If ``cp`` is no CP factorization, or the tree does not hold its modes exactly once.
+
+        References
+        ----------
+        Cohen, Sharir and Shashua (2016), section 4.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> cp = rf.CPFactorization([np.eye(2)] * 3)
+        >>> deep = rf.HierarchicalFactorization.from_cp(cp)
+        >>> deep.tree, bool((deep.full() == cp.full()).all())
+        (((0, 1), 2), True)
+        """
+        if not isinstance(cp, CPFactorization):
+            raise ValueError(f"cp is {_checks.shortened(cp)}, but must be a CPFactorization.")
+        checked = mode_tree.checked("tree", tree, len(cp.shape))
+        xp, width, first = namespace(*cp.factors), cp.components, cp.factors[0]
+        above = [np.eye(width)] * (len(mode_tree.inner_nodes(checked)) - 1) + [np.ones((width, 1))]
+        weights = [xp.broadcast_to(xp.asarray(w, first.dtype), (*first.shape[:-2], *w.shape)) for w in above]
+        return cls([*cp.factors, *weights], checked)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents of the tensor."""
+        return tuple(int(w.shape[-2]) for w in self.factors[: len(mode_tree.leaves(self.tree))])
+
+    @property
+    def inner_nodes(self) -> tuple[Tree, ...]:
+        """Inner nodes of the tree from the bottom up, children before their parent, the root last."""
+        return mode_tree.inner_nodes(self.tree)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Number of products that each of the `inner_nodes` forms."""
+        return tuple(int(self._weights()[node].shape[-2]) for node in self.inner_nodes)
+
+    @property
+    def lanes(self) -> int | None:
+        """Number of lanes, ``None`` for a single start."""
+        return int(self.factors[0].shape[0]) if self.factors[0].ndim == 3 else None
+
+    def full(self) -> Array:
+        """Form the tensor; NumPy for NumPy factors.
+
+        Returns
+        -------
+        array, shape (..., *shape)
+
+        Raises
+        ------
+        ValueError
+            If the tensor, or what a node forms on the way to it, would not fit in memory; `entries` needs no more than
+            the entries asked for.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.HierarchicalFactorization([np.full((2, 1), 2.0), np.full((2, 1), 3.0), np.ones((1, 1))]).full()
+        array([[6., 6.],
+               [6., 6.]])
+        """
+        shape, lanes, itemsize = self.shape, self.lanes or 1, self.factors[0].dtype.itemsize
+        check_size(shape, itemsize, lanes)
+        for node, width in zip(self.inner_nodes[:-1], self.widths[:-1], strict=True):
+            check_size((*(shape[n] for n in mode_tree.leaves(node)), width), itemsize, lanes)
+        weights = self._weights()
+
+        def formed(node: mode_tree.Node) -> Array:
+            """Tensors that a node gives its parent, shape (..., product of extents below, width of the parent)."""
+            if not isinstance(node, tuple):
+                return weights[node]
+            return khatri_rao([formed(child) for child in node]) @ weights[node]
+
+        # At the root one matrix product of two halves, so that nothing larger than the tensor is formed.
+        children = [formed(child) for child in self.tree]
+        half = len(children) // 2
+        left = khatri_rao(children[:half]) * weights[self.tree].swapaxes(-1, -2)
+        product = left @ khatri_rao(children[half:]).swapaxes(-1, -2)
+        modes = mode_tree.leaves(self.tree)
+        lead = self.factors[0].ndim - 2
+        ordered = product.reshape(*product.shape[:lead], *(shape[n] for n in modes))
+        return ordered.transpose(*range(lead), *(lead + modes.index(n) for n in range(len(modes))))
+
+    def entries(self, indices: Any) -> Array:
+        """Entries of the tensor, without forming it.
+
+        Parameters
+        ----------
+        indices : array_like of int, shape (n, order)
+            0-based places.
+
+        Returns
+        -------
+        array, shape (..., n)
+
+        Raises
+        ------
+        ValueError
+            If ``indices`` has another shape or a place outside of the tensor.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.HierarchicalFactorization([np.arange(2.0)[:, None]] * 2 + [np.ones((1, 1))]).entries([[1, 1], [0, 1]])
+        array([1., 0.])
+        """
+        return self._entries(_checks.indices("indices", indices, self.shape))
+
+    def local_component_norms(self) -> tuple[Array, ...]:
+        """Norm of each local component: of row ``r`` of the node's matrix times those of its children's columns ``r``.
+
+        Returns
+        -------
+        tuple of arrays, shapes (..., width)
+            One for each of the `inner_nodes`, the root's last.
+
+        Raises
+        ------
+        ValueError
+            Never, of itself.
+
+        References
+        ----------
+        Razin, Maman and Cohen (2022), definition 2.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> cp = rf.CPFactorization([np.eye(2), 2 * np.eye(2), 3 * np.eye(2)])
+        >>> rf.HierarchicalFactorization.from_cp(cp).local_component_norms()
+        (array([2., 2.]), array([3., 3.]))
+        """
+        xp = namespace(*self.factors)
+        return tuple(math.prod((xp.sqrt(s) for s in rest), start=xp.sqrt(row)) for row, *rest in self._squares())
+
+    def local_component(self, node: Any, component: int) -> Array:
+        """Direction of a local component: the tensor without the node's other ones, divided by the component's norm.
+
+        Parameters
+        ----------
+        node : tuple
+            One of the `inner_nodes`.
+        component : int
+            0-based number of the local component, below the node's width.
+
+        Returns
+        -------
+        array, shape (..., *shape)
+            Zero where the norm is.
+
+        Raises
+        ------
+        ValueError
+            If there is no such node or component, or the tensor would not fit in memory.
+
+        Notes
+        -----
+        Balanced gradient flow moves the norm by ``s' = L s^(2 - 2/L) <-gradient, direction>``, ``L`` being one more
+        than the number of children.
+
+        References
+        ----------
+        Razin, Maman and Cohen (2022), theorem 1.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> deep = rf.HierarchicalFactorization.from_cp(rf.CPFactorization([np.eye(2), 2 * np.eye(2)]))
+        >>> deep.local_component((0, 1), 1)
+        array([[0., 0.],
+               [0., 1.]])
+        """
+        known = self.inner_nodes
+        if not isinstance(node, tuple) or node not in known:
+            raise ValueError(
+                f"node is {_checks.shortened(node)}, but must be one of the inner nodes {_checks.shortened(known)}."
+            )
+        at = known.index(node)
+        width = self.widths[at]
+        if _checks.integer("component", component, 0) >= width:
+            raise ValueError(f"component is {component}, but node {node} has {width}; the first is component 0.")
+        place = len(self.shape) + at
+        xp = namespace(*self.factors)
+        norm = self.local_component_norms()[at][..., component]
+        # A row of zeros stays one: the tensor is then divided by 1.
+        size = xp.where(norm > 0, norm, xp.ones_like(norm))[..., None, None]
+        only = (np.arange(width) == component)[:, None]
+        alone = xp.where(only, self.factors[place] / size, xp.zeros_like(self.factors[place]))
+        return self.like([*self.factors[:place], alone, *self.factors[place + 1 :]]).full()
+
+    def unbalancedness(self) -> Array:
+        """Largest difference of squared norms in one local component, which gradient flow conserves.
+
+        Returns
+        -------
+        array, shape (...)
+
+        Raises
+        ------
+        ValueError
+            Never, of itself.
+
+        References
+        ----------
+        Razin, Maman and Cohen (2022), definition 3.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> float(rf.HierarchicalFactorization([np.eye(2), 2 * np.eye(2), np.ones((2, 1))]).unbalancedness())
+        3.0
+        """
+        xp = namespace(*self.factors)
+        stacks = [xp.stack(squares) for squares in self._squares()]
+        return xp.stack([(s.max(axis=0) - s.min(axis=0)).max(axis=-1) for s in stacks]).max(axis=0)
+
+    @property
+    def like(self) -> Any:
+        """Function that returns other factors in this form, over the same tree.
+
+        It compares equal where the trees do, so that compiled code is shared.
+        """
+        return _Like(self.tree)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the factorization that are written into every result."""
+        return {"factorization": type(self).__name__, "tree": str(self.tree), "widths": list(self.widths)}
+
+    def _weights(self) -> dict[mode_tree.Node, Array]:
+        return dict(zip(mode_tree.nodes(self.tree), self.factors, strict=True))
+
+    def _squares(self) -> tuple[list[Array], ...]:
+        """Squared norms of the vectors of every local component, by node: the row, then the children's columns."""
+        weights = self._weights()
+        return tuple(
+            [(weights[node] ** 2).sum(axis=-1), *((weights[child] ** 2).sum(axis=-2) for child in node)]
+            for node in self.inner_nodes
+        )
+
+    def _entries(self, indices: Any) -> Array:
+        """As `entries`, for indices that were checked (or are traced)."""
+        weights = self._weights()
+        rows = [weights[n][..., indices[:, n], :] for n in range(len(self.shape))]
+        return mixed(self.tree, rows, weights)[..., 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Like:
+    tree: Tree
+
+    def __call__(self, factors: Sequence[Any]) -> HierarchicalFactorization:
+        return HierarchicalFactorization(factors, self.tree)
+
+
+def mixed(tree: mode_tree.Node, leaves: Sequence[Any], weights: Mapping[Any, Any]) -> Array:
+    """Multiply children component by component and mix, from the leaves' components to the root's, (..., outputs)."""
+    if not isinstance(tree, tuple):
+        return leaves[tree]
+    first, *rest = (mixed(child, leaves, weights) for child in tree)
+    return math.prod(rest, start=first) @ weights[tree]
+
+
+def check_weights(names: Sequence[str], weights: Sequence[Array], tree: Tree) -> None:
+    """Refuse matrices of the nodes that do not share the width of the node above; the root's columns are free."""
+    nodes = mode_tree.nodes(tree)
+    named = dict(zip(nodes, zip(names, weights, strict=True), strict=True))
+    for node in mode_tree.inner_nodes(tree):
+        name, matrix = named[node]
+        for child in node:
+            below, weight = named[child]
+            if weight.shape[-1] != matrix.shape[-2]:
+                raise ValueError(
+                    f"{below} has {weight.shape[-1]} columns, but {name}, of the node {_checks.shortened(node)} above, "
+                    f"has {matrix.shape[-2]} rows; both must be the node's width."
+                )
+
+
+def _check_fit(factors: Sequence[Array], tree: Tree) -> None:
+    count = len(mode_tree.nodes(tree))
+    if len(factors) != count:
+        raise ValueError(
+            f"factors has {len(factors)} matrices, but the tree {_checks.shortened(tree)} has {count} nodes, the "
+            "leaves first and the root last."
+        )
+    for j, w in enumerate(factors):
+        if w.shape[:-2] != factors[0].shape[:-2]:
+            raise ValueError(
+                f"factors[{j}] has lanes {tuple(w.shape[:-2])}, but factors[0] has {tuple(factors[0].shape[:-2])}; "
+                "all must be equal."
+            )
+    check_weights([f"factors[{j}]" for j in range(count)], factors, tree)
+    if factors[-1].shape[-1] != 1:
+        raise ValueError(f"factors[{count - 1}] has {factors[-1].shape[-1]} columns, but the root, last, has one.")
+
+
+def _matrix(name: str, value: Any) -> Array:
+    array = floating(name, value)
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(f"{name} has shape {tuple(array.shape)}, but must be a matrix, or lanes of matrices.")
+    return array
+
+
+def _draw(
+    shape: Sequence[int],
+    widths: Any,
+    tree: Tree,
+    *,
+    key: Any,
+    kind: str = "gaussian",
+    factor_std: Any = None,
+    scale: Any = None,
+    dtype: Any = "float64",
+) -> list[np.ndarray]:
+    _checks.one_of("kind", kind, sizes.KINDS)
+    extents = _checks.tensor_shape("shape", shape)
+    inner = mode_tree.inner_nodes(tree)
+    width = dict(zip(inner, _widths(widths, len(inner)), strict=True))
+    parent = {child: node for node in inner for child in node}
+    shapes = [
+        (width[node] if isinstance(node, tuple) else extents[node], width[parent[node]] if node in parent else 1)
+        for node in mode_tree.nodes(tree)
+    ]
+    _checks.room("widths", widths, sum(n * m for n, m in shapes))
+    options = {"key": key, "kind": kind, "dtype": dtype}
+    paths = math.prod(width.values())
+    if kind != "balanced" or scale is None:
+        balance = lambda factors: _balanced(factors, tree)  # noqa: E731
+        return sizes.drawn(shapes, paths, balance, factor_std=factor_std, scale=scale, **options)
+
+    def to_unit_entries(factors: list[np.ndarray]) -> list[np.ndarray]:
+        made = _balanced(factors, tree)
+        # Signs are independent of sizes, so the mean square of an entry over signs is a sum over paths of squares.
+        weights = dict(zip(mode_tree.nodes(tree), [w * w for w in made], strict=True))
+        means = [weights[n].mean(axis=-2, keepdims=True) for n in range(len(extents))]
+        gain = (mixed(tree, means, weights) / paths) ** (-0.5 / len(made))
+        return [w * gain for w in made]
+
+    return sizes.drawn(shapes, paths, to_unit_entries, factor_std=factor_std, scale=scale, **options)
+
+
+def _widths(widths: Any, count: int) -> list[int]:
+    listed = isinstance(widths, tuple | list) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
+    if not listed:
+        return [_checks.integer("widths", widths, 1, f"or {count} of them, one for each inner node")] * count
+    if len(widths) != count:
+        raise ValueError(
+            f"widths has {len(widths)} entries, but the tree has {count} inner nodes; give one for each, from the "
+            "bottom up, or one number for all."
+        )
+    return [_checks.integer(f"widths[{j}]", width, 1) for j, width in enumerate(widths)]
+
+
+def _balanced(factors: list[np.ndarray], tree: Tree) -> list[np.ndarray]:
+    """Scale rows and columns so that the vectors of every local component have one norm.
+
+    The rows of a node's matrix and the columns of its children's get the norms ``t``. A matrix between two nodes has
+    the rows' norms of one and the columns' of the other, and one sum of squares, so that all matrices have it; for
+    Gaussian matrices (no entry is zero) scaling rows and columns in turn then finds both (Sinkhorn and Knopp, 1967).
+    """
+    weights = dict(zip(mode_tree.nodes(tree), factors, strict=True))
+    squares = {node: np.log((w * w).sum(axis=(-2, -1))) for node, w in weights.items()}
+    total = np.exp(sum(squares.values()) / len(squares))
+    wanted: dict[Any, np.ndarray] = {}
+    for inner in mode_tree.inner_nodes(tree):
+        # As large as the vectors that were drawn, in the mean of logarithms.
+        drawn = [(weights[inner] ** 2).sum(axis=-1), *((weights[child] ** 2).sum(axis=-2) for child in inner)]
+        share = np.exp(np.mean(np.log(drawn), axis=0))
+        wanted[inner] = total[:, None] * share / share.sum(axis=-1, keepdims=True)
+    parent = {child: node for node in wanted for child in node}
+    made = []
+    for node, w in weights.items():
+        rows, columns = wanted.get(node), wanted[parent[node]] if node in parent else total[:, None]
+        made.append(_scaled(w, rows, columns))
+    return made
+
+
+def _scaled(matrices: np.ndarray, rows: np.ndarray | None, columns: np.ndarray) -> np.ndarray:
+    """Scale columns, and rows where asked, of lanes of matrices to the squared norms given."""
+    square = matrices**2
+    left, right = np.ones((*square.shape[:-1], 1)), np.ones((len(square), 1, square.shape[-1]))
+    for _ in range(_MOST_ROUNDS if rows is not None else 1):
+        right = columns[:, None, :] / (square * left).sum(axis=-2, keepdims=True)
+        if rows is None:
+            break
+        come = left * (square * right).sum(axis=-1, keepdims=True)
+        left = left * (rows[..., None] / come)
+        if (abs(come - rows[..., None]) <= 1e-15 * rows[..., None]).all():
+            break
+    return matrices * np.sqrt(left) * np.sqrt(right)

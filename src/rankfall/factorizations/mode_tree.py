@@ -1,0 +1,85 @@
+"""Trees over the modes of a tensor: a leaf is the number of a mode, an inner node the tuple of its children.
+
+No two nodes of a tree are equal, so a node is told by itself: ``((0, 1), (2, 3))`` has the inner nodes ``(0, 1)``,
+``(2, 3)`` and, its root, the whole.
+"""
+
+import operator
+from typing import Any
+
+from .. import _checks
+
+Node = int | tuple[Any, ...]
+
+
+def checked(name: str, tree: Any, order: int | None = None) -> tuple[Any, ...]:
+    """Return a tree as nested tuples; refuse one that does not hold every mode exactly once.
+
+    Without ``order`` the tree has as many modes as it has leaves. ``None`` is the balanced binary tree.
+    """
+    if tree is None and order is not None:
+        root = binary(order)
+    elif isinstance(tree, tuple | list):
+        root = _node(name, tree, tree)
+    else:
+        raise ValueError(f"{name} is {_checks.shortened(tree)}, but must be {_EXPECTED}.")
+    assert isinstance(root, tuple)
+    modes = leaves(root)
+    count = len(modes) if order is None else order
+    if sorted(modes) != list(range(count)):
+        missing, repeated = sorted(set(range(count)) - set(modes)), sorted({n for n in modes if modes.count(n) > 1})
+        beyond = sorted({n for n in modes if n >= count})
+        wrong = [f"lacks mode {n}" for n in missing[:1]] + [f"repeats mode {n}" for n in repeated[:1]]
+        wrong += [f"names mode {n}" for n in beyond[:1]]
+        raise ValueError(
+            f"{name} is {_checks.shortened(tree)}, which {' and '.join(wrong)}, but must hold each of the modes "
+            f"0 to {count - 1} once."
+        )
+    return root
+
+
+def binary(order: int) -> Node:
+    """Balanced binary tree over modes in their order; of an odd number the larger half comes first."""
+
+    def between(low: int, high: int) -> Node:
+        middle = (low + high + 1) // 2
+        return low if high - low == 1 else (between(low, middle), between(middle, high))
+
+    return between(0, order)
+
+
+def inner_nodes(node: Node) -> tuple[tuple[Any, ...], ...]:
+    """Inner nodes from the bottom up, children before their parent, the root last."""
+    if not isinstance(node, tuple):
+        return ()
+    return (*(below for child in node for below in inner_nodes(child)), node)
+
+
+def nodes(tree: Node) -> tuple[Node, ...]:
+    """Leaves in the order of the modes, then `inner_nodes`."""
+    return (*sorted(leaves(tree)), *inner_nodes(tree))
+
+
+def leaves(node: Node) -> tuple[int, ...]:
+    """Modes below a node, in the order of the tree."""
+    return tuple(n for child in node for n in leaves(child)) if isinstance(node, tuple) else (node,)
+
+
+_EXPECTED = "nested tuples of mode numbers, such as ((0, 1), (2, 3))"
+
+
+def _node(name: str, part: Any, whole: Any) -> Node:
+    if isinstance(part, tuple | list):
+        if len(part) < 2:
+            raise ValueError(
+                f"{name} is {_checks.shortened(whole)}, but every node needs two children or more, and "
+                f"{_checks.shortened(part)} has {len(part)}."
+            )
+        return tuple(_node(name, child, whole) for child in part)
+    try:
+        mode = -1 if isinstance(part, bool) else operator.index(part)
+    except TypeError:
+        mode = -1
+    if mode < 0:
+        raise ValueError(f"{name} holds {_checks.shortened(part)}, but must be {_EXPECTED}; the first mode is mode 0.")
+    return mode

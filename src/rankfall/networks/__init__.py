@@ -1,0 +1,6 @@
+"""Convolutional arithmetic circuits: the networks whose predictions are tensor factorizations of their weights."""
+
+from .circuits import DeepCircuit, ShallowCircuit
+from .inputs import AffineRepresentation, one_hot, patches
+
+__all__ = ["AffineRepresentation", "DeepCircuit", "ShallowCircuit", "one_hot", "patches"]
