@@ -17,6 +17,8 @@ from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop
 
 # Halvings in a row after which no step helps any more.
 _MOST_FAILURES = 60
+# Lanes of more numbers than this go one by one.
+_LARGE = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,9 @@ class AdaptiveDescent(AbstractDynamics):
 
     _default_steps = 1_000_000
     _lanes_a_thread = 1
+
+    def _apart(self, laned: Any) -> bool:
+        return sum(w[0].size for w in laned.factors) > _LARGE
 
     def __post_init__(self) -> None:
         _checks.positive_number("first_step", self.first_step)

@@ -7,6 +7,7 @@ import numpy as np
 
 from .recording import Record
 from .stopping import Stop
+from .threads import cores
 
 
 class AbstractDynamics(abc.ABC):
@@ -16,6 +17,17 @@ class AbstractDynamics(abc.ABC):
     _default_steps: int
     # Lanes are shared out to threads when every thread gets at least this many.
     _lanes_a_thread: int
+
+    def _groups(self, laned: Any) -> list[np.ndarray]:
+        """Lanes that are moved together, by their numbers."""
+        lanes = laned.lanes
+        if self._apart(laned):
+            return [np.array([lane]) for lane in range(lanes)]
+        return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // self._lanes_a_thread)))
+
+    def _apart(self, laned: Any) -> bool:
+        """Whether every lane goes by itself: where a step is so much arithmetic that company gains nothing."""
+        return False
 
     @property
     @abc.abstractmethod

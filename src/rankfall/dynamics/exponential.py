@@ -79,6 +79,10 @@ class ExponentialDescent(AbstractDynamics):
     _default_steps = 100_000
     _lanes_a_thread = 1
 
+    def _apart(self, laned: Any) -> bool:
+        # Eigenvalue problems of several lanes in several threads wait for each other without end (jaxlib 0.10.2).
+        return True
+
     def __post_init__(self) -> None:
         _checks.positive_integer("krylov", self.krylov)
         if not 0 < _checks.number("agreement", self.agreement) < 1:

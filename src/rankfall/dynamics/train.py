@@ -15,7 +15,7 @@ from .monitor import Monitor, interrupts
 from .recording import Record
 from .run import Run, assemble
 from .stopping import Stop
-from .threads import cores, side_by_side
+from .threads import side_by_side
 
 
 def train(
@@ -78,10 +78,10 @@ def train(
             raise ValueError(f"{name} is {_checks.shortened(value)}, but must be {example}.")
     began = time.monotonic()
     laned = dynamics._prepare(problem, start)
-    groups = _groups(laned.lanes, dynamics._lanes_a_thread)
+    groups = dynamics._groups(laned)
     with interrupts() as interrupted, Monitor(laned.lanes, progress, began, stop, interrupted) as monitor:
         parts = [dynamics._batch(problem, laned, stop, record, group) for group in groups]
-        side_by_side([partial(part.run, monitor) for part in parts], len(parts))
+        side_by_side([partial(part.run, monitor) for part in parts])
     reasons = np.concatenate([part.reasons for part in parts])
     final = jax.tree.map(lambda *lanes: np.concatenate(lanes), *[part.final() for part in parts])
     trajectory = assemble([piece for part in parts for piece in part.pieces], problem, record, reasons)
@@ -95,7 +95,3 @@ def train(
         "jax_version": jax.__version__,
     }
     return Run(problem, dynamics, final if start.lanes is not None else final.lane(0), trajectory, seconds)
-
-
-def _groups(lanes: int, lanes_a_thread: int) -> list[np.ndarray]:
-    return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // lanes_a_thread)))
