@@ -37,6 +37,8 @@ NEEDS_ENTRY = {
         "small-starts-pay-the-escape",
         "trace-difference-rises",
     },
+    "tensor-order3": set(),
+    "tensor-order4": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
 
@@ -63,7 +65,7 @@ def test_every_claim_holds_and_every_control_fails(stored):
 def test_claims_fall_when_the_stored_entry_is_scaled(stored):
     name, dataset = stored
     entries = [variable for variable in dataset if str(variable).startswith("unobserved")]
-    assert entries or name in ("norm-of-regression", "singular-values")
+    assert entries or name in ("norm-of-regression", "singular-values", "tensor-order3", "tensor-order4")
     broken = dataset.assign({variable: 0.9 * dataset[variable] for variable in entries})
     broken.attrs = dataset.attrs
     assert {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds} == NEEDS_ENTRY[name]
@@ -86,9 +88,28 @@ def test_results_say_which_loss_and_precision_they_are_of(stored):
     name, dataset = stored
     if name == "solution-set":  # no training, no loss
         return
-    assert dataset.attrs["loss"] == "half_sse"
+    assert dataset.attrs["loss"] == ("mse" if name.startswith("tensor-order") else "half_sse")
     mixed = name in ("unobserved-entry", "gradient-flow")
     assert set(dataset["dtype"].values) == {"float64", "float32"} if mixed else dataset.attrs["dtype"] == "float64"
+
+
+def test_claims_about_tensors_fall_when_errors_and_ranks_do(stored):
+    """Ten times the error, or one more rank, breaks what is claimed of them."""
+    name, dataset = stored
+    if not name.startswith("tensor-order"):
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    assert fallen(error=1e3 * dataset["error"]) >= {"rank-1-is-completed", "rank-3-is-completed"}
+    assert fallen(upper=dataset["upper"] + 1) == {"rank-1-is-found", "rank-3-is-found"}
+    assert fallen(lower=dataset["lower"] * 0 + 1) == {
+        "rank-3-is-found", "rank-1-needs-a-small-start", "rank-3-needs-a-small-start",
+    }  # fmt: skip
+    assert fallen(second=dataset["last"]) >= {"rank-1-uses-no-more", "rank-3-uses-no-more"}
 
 
 def test_reduced_forms_go_far_enough():

@@ -255,6 +255,38 @@ def singular_values():
     )
 
 
+def tensor_order():
+    rows = [
+        (rank, observed, std, repetition)
+        for rank in (1, 3)
+        for observed in (100, 250, 511)
+        for std in (1e-3, 1e-2, 0.3)
+        for repetition in range(3)
+        if std < 0.1 or observed == 250
+    ]
+    rank, observed, std, repetition = (np.array(column) for column in zip(*rows, strict=True))
+    error = np.where(std > 0.1, 1.0, std**2 * 250 / observed * (1 + repetition))
+    lower = np.where(std > 0.1, 8, rank + (observed < 200))
+    return xr.Dataset(
+        {
+            "error": ("run", error),
+            "lower": ("run", lower),
+            "upper": ("run", np.where(std > 0.1, 64, lower)),
+            "linear_error": (("target_rank", "count"), np.array([[0.9, 0.7, 0.001], [0.9, 0.7, 0.02]])),
+            "linear_lower": (("target_rank", "count"), np.array([[8, 8, 2], [8, 8, 4]])),
+        },
+        coords={
+            "rank": ("run", rank),
+            "observed": ("run", observed),
+            "factor_std": ("run", std),
+            "rule": ("run", np.full(len(rows), "exponential")),
+            "target_rank": [1, 3],
+            "count": [100, 250, 511],
+        },
+        attrs={"order": 3, "extent": 8, "rtol": 1e-3, "factor_std": [1e-3, 1e-2], "large_std": 0.3},
+    )
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -267,6 +299,8 @@ DATASETS = {
     "singular-values": singular_values,
     "convergence": convergence,
     "balancedness": balancedness,
+    "tensor-order3": tensor_order,
+    "tensor-order4": tensor_order,
 }
 
 

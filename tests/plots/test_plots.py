@@ -19,6 +19,8 @@ PANELS = {
     "singular-values": 6,
     "convergence": 3,
     "balancedness": 3,
+    "tensor-order3": 4,
+    "tensor-order4": 4,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
 MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence", "balancedness"]

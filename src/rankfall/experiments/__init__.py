@@ -11,6 +11,8 @@ from . import (
     perturbation,
     singular_values,
     solution_set,
+    tensor_order3,
+    tensor_order4,
     unobserved_entry,
 )
 from .base import Experiment, Settings, read_settings
@@ -29,6 +31,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         singular_values,
         convergence,
         balancedness,
+        tensor_order3,
+        tensor_order4,
     )
 }
 

@@ -16,6 +16,7 @@ from . import (
     perturbation,
     singular_values,
     solution_set,
+    tensor_order,
     unobserved_entry,
 )
 
@@ -31,6 +32,8 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "singular-values": singular_values.draw,
     "convergence": convergence.draw,
     "balancedness": balancedness.draw,
+    "tensor-order3": tensor_order.draw,
+    "tensor-order4": tensor_order.draw,
 }
 
 
