@@ -11,6 +11,7 @@ import time
 import flows
 import jax
 import numpy as np
+import tensors
 import torch
 
 import rankfall as rf
@@ -139,6 +140,7 @@ def rows():
         one = reproduce_seconds(name)
         yield f"reproduce {name} (reduced), s", f"{one:.1f}", "-", "-", "< 10", one < 10
     yield from flows.rows()
+    yield from tensors.rows()
     ours, base = import_seconds("rankfall"), import_seconds("jax")
     yield "import, s", f"{ours:.2f}", f"jax {base:.2f}", f"+{ours - base:.2f} s", "< +1.5 s", ours - base < 1.5
 

@@ -10,15 +10,13 @@ import numpy as np
 from .. import _checks
 from .._precision import double_precision
 from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import AbstractDynamics
+from .base import LARGE, AbstractDynamics
 from .flow.batch import FlowBatch
 from .recording import Record
 from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop
 
 # Halvings in a row after which no step helps any more.
 _MOST_FAILURES = 60
-# Lanes of more numbers than this go one by one.
-_LARGE = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +72,7 @@ class AdaptiveDescent(AbstractDynamics):
     _lanes_a_thread = 1
 
     def _apart(self, laned: Any) -> bool:
-        return sum(w[0].size for w in laned.factors) > _LARGE
+        return sum(w[0].size for w in laned.factors) > LARGE
 
     def __post_init__(self) -> None:
         _checks.positive_number("first_step", self.first_step)

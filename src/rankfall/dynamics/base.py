@@ -9,6 +9,9 @@ from .recording import Record
 from .stopping import Stop
 from .threads import cores
 
+# Lanes of tensor factorizations of more numbers than this go one by one.
+LARGE = 1000
+
 
 class AbstractDynamics(abc.ABC):
     """How a start is moved: gradient descent, a flow, or a closed form."""

@@ -9,8 +9,9 @@ import numpy as np
 import optax
 
 from .. import _checks
+from ..factorizations import MatrixFactorization
 from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import AbstractDynamics
+from .base import LARGE, AbstractDynamics
 from .recording import Record
 from .stopping import Stop
 
@@ -70,6 +71,9 @@ class GradientDescent(AbstractDynamics):
     def _default_record(self) -> Record:
         """Two hundred log-spaced steps."""
         return Record(log_steps=200)
+
+    def _apart(self, laned: Any) -> bool:
+        return not isinstance(laned, MatrixFactorization) and sum(w[0].size for w in laned.factors) > LARGE
 
     def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""

@@ -167,7 +167,8 @@ def flow(problem: Any, lanes: loop.Lanes, schedule: loop.Schedule, round_steps: 
 
     def trial(carry: Any) -> Any:
         i, lane = carry
-        return i + 1, jax.vmap(of_lane)(lane, threshold, next_step)
+        each = loop.alone(of_lane) if running.size == 1 else jax.vmap(of_lane)
+        return i + 1, each(lane, threshold, next_step)
 
     nobody = jnp.zeros(running.shape, bool)
     ended = jnp.zeros(running.shape, lanes.ended.dtype)
