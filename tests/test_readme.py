@@ -3,13 +3,15 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 import rankfall as rf
 
 README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
 
 
 def test_the_ten_lines_of_python_run_and_say_what_they_promise(capsys):
-    code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}
     exec(code, names)
     printed = capsys.readouterr().out
@@ -20,12 +22,21 @@ def test_the_ten_lines_of_python_run_and_say_what_they_promise(capsys):
 
 
 def test_the_flow_of_the_readme_reaches_what_it_says(capsys):
-    _, code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    _, code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}
     exec(code, names)
     assert names["run"].stop_reason == "loss" and abs(abs(names["run"].final.full()[0, 0]) - 707_107) < 1
     assert all(certificate.certified for certificate in rf.theory.check(names["run"]))
     assert "driven above its minimum" in capsys.readouterr().out
+
+
+def test_the_tensor_of_the_readme_has_the_rank_it_says(capsys):
+    *_, code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert capsys.readouterr().out == "3 3\n"
+    error = np.linalg.norm(names["run"].final.full() - names["truth"] / np.linalg.norm(names["truth"]))
+    assert names["run"].stop_reason == "loss" and error < 1e-5
 
 
 def test_the_commands_of_the_readme_exist():

@@ -137,3 +137,19 @@ def test_ends_where_nothing_is_left_to_gain(rule):
 def test_refusals(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [rf.ExponentialDescent(), rf.AdaptiveDescent(), rf.GradientFlow(), rf.GradientDescent(rf.group_rmsprop(1e-2))],
+)
+def test_every_rule_keeps_the_tree_of_a_hierarchical_factorization(cube, rule):
+    start = rf.HierarchicalFactorization.init(
+        cube.shape, 3, tree=((0, 2), 1), factor_std=0.5, key=jax.random.split(KEY, 2)
+    )
+    run = rf.train(cube, start, rule, stop=rf.Stop(loss=1e-3, steps=300), record=rf.Record(every=50))
+    assert run.final.tree == ((0, 2), 1) and run.final.lanes == 2
+    path = run.trajectory
+    assert {"local_component_norms", "unbalancedness", "reconstruction_error"} <= set(path)
+    np.testing.assert_allclose(path["loss"].min("record"), cube.loss(run.final.full()), rtol=1e-6)
+    assert (path["loss"].min("record") < path["loss"][:, 0] / 2).all()

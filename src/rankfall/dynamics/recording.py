@@ -134,7 +134,11 @@ def _of_tensors(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Pr
     if unobserved is not None and 0 < len(unobserved) <= _UNOBSERVED:
         chosen["unobserved"] = _unobserved
     if hasattr(model, "component_norms"):
-        chosen |= {"component_norms": _component_norms, "unbalancedness": _component_unbalancedness}
+        chosen["component_norms"] = _component_norms
+    if hasattr(model, "local_component_norms"):
+        chosen["local_component_norms"] = _local_component_norms
+    if hasattr(model, "unbalancedness"):
+        chosen["unbalancedness"] = _component_unbalancedness
     if problem.truth is not None:
         chosen |= {"test_error": _tensor_error, "reconstruction_error": _reconstruction_error}
     return _with_measures(chosen, record, problem)
@@ -265,6 +269,10 @@ def _reconstruction_error(problem: Any, model: Any, end_to_end: Any) -> Any:
 
 def _component_norms(problem: Any, model: Any, end_to_end: Any) -> Any:
     return model.component_norms()
+
+
+def _local_component_norms(problem: Any, model: Any, end_to_end: Any) -> Any:
+    return jnp.concatenate(model.local_component_norms())
 
 
 def _component_unbalancedness(problem: Any, model: Any, end_to_end: Any) -> Any:

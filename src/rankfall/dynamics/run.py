@@ -17,6 +17,7 @@ _DIMS = {
     "unobserved": ("entry",),
     "end_to_end": ("row", "col"),
     "component_norms": ("component",),
+    "local_component_norms": ("local_component",),
 }
 
 

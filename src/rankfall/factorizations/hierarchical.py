@@ -369,6 +369,9 @@ class HierarchicalFactorization(AbstractFactorization):
         """
         return _Like(self.tree)
 
+    def _maker(self) -> Any:
+        return self.like
+
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""
         return {"factorization": type(self).__name__, "tree": str(self.tree), "widths": list(self.widths)}
