@@ -2,6 +2,7 @@
 
 ``solutions``: about the solution set of ``[[*, 1], [1, 0]]``, without training. ``theorems``: along gradient flow.
 ``dynamics``: about the flow itself. ``conjectures``: what training does or does not minimise.
+``tensors``: the same of tensors, and the networks they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from .. import _checks
 from ..dynamics.monitor import interrupts, raise_if_interrupted
 from ..dynamics.threads import side_by_side
 from ..theory.claim import Claim
-from . import conjectures, dynamics, solutions, theorems
+from . import conjectures, dynamics, solutions, tensors, theorems
 
 STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
     "rank-of-solutions": solutions.rank_of_solutions,
@@ -31,6 +32,9 @@ STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
     "regression": dynamics.regression,
     "gunasekar": conjectures.gunasekar,
     "arora": conjectures.arora,
+    "tensor-rank": tensors.tensor_rank,
+    "components": tensors.components,
+    "circuits": tensors.circuits,
 }
 
 
