@@ -39,8 +39,10 @@ NEEDS_ENTRY = {
     },
     "tensor-order3": set(),
     "tensor-order4": set(),
+    "component-norms": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
+OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms")
 
 
 @pytest.fixture(scope="module", params=list(EXPERIMENTS))
@@ -65,7 +67,7 @@ def test_every_claim_holds_and_every_control_fails(stored):
 def test_claims_fall_when_the_stored_entry_is_scaled(stored):
     name, dataset = stored
     entries = [variable for variable in dataset if str(variable).startswith("unobserved")]
-    assert entries or name in ("norm-of-regression", "singular-values", "tensor-order3", "tensor-order4")
+    assert entries or name in ("norm-of-regression", "singular-values", *OF_TENSORS)
     broken = dataset.assign({variable: 0.9 * dataset[variable] for variable in entries})
     broken.attrs = dataset.attrs
     assert {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds} == NEEDS_ENTRY[name]
@@ -88,7 +90,7 @@ def test_results_say_which_loss_and_precision_they_are_of(stored):
     name, dataset = stored
     if name == "solution-set":  # no training, no loss
         return
-    assert dataset.attrs["loss"] == ("mse" if name.startswith("tensor-order") else "half_sse")
+    assert dataset.attrs["loss"] == ("mse" if name in OF_TENSORS else "half_sse")
     mixed = name in ("unobserved-entry", "gradient-flow")
     assert set(dataset["dtype"].values) == {"float64", "float32"} if mixed else dataset.attrs["dtype"] == "float64"
 
@@ -110,6 +112,19 @@ def test_claims_about_tensors_fall_when_errors_and_ranks_do(stored):
         "rank-3-is-found", "rank-1-needs-a-small-start", "rank-3-needs-a-small-start",
     }  # fmt: skip
     assert fallen(second=dataset["last"]) >= {"rank-1-uses-no-more", "rank-3-uses-no-more"}
+
+
+def test_claims_about_components_fall_when_two_are_exchanged(stored):
+    name, dataset = stored
+    if name != "component-norms":
+        return
+    turned = dataset["component_norms"].values[..., [1, 0, 3, 2, 4, 5, 6, 7]]
+    broken = dataset.assign(
+        component_norms=(dataset["component_norms"].dims, turned), law_error=dataset["law_error"] + 1
+    )
+    broken.attrs = dataset.attrs
+    fallen = {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+    assert {"one-after-another", "all-that-are-needed", "no-more-than-needed", "law-of-the-norms"} <= fallen
 
 
 def test_reduced_forms_go_far_enough():

@@ -287,6 +287,27 @@ def tensor_order():
     )
 
 
+def component_norms():
+    stds, steps = [1e-2, 3e-2, 0.4], np.arange(60)
+    time = np.stack([steps / std for std in stds])
+    rise = np.stack([1 / (1 + np.exp(-(steps - 15 * (k + 1)))) for k in range(4)], axis=-1)
+    norms = np.stack([rise * [1.0, 0.7, 0.5, 1e-6 if std < 0.1 else 0.4] for std in stds])
+    loss = np.stack([np.exp(-steps / 2.0)] * 3)
+    loss[2, 40:] = np.nan
+    over = ("lane", "record")
+    return xr.Dataset(
+        {
+            "loss": (over, loss),
+            "time": (over, time),
+            "step": (over, np.stack([steps] * 3)),
+            "reconstruction_error": (over, np.sqrt(loss)),
+            "component_norms": ((*over, "component"), norms),
+        },
+        coords={"factor_std": ("lane", stds)},
+        attrs={"order": 4, "rank": 3},
+    )
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -301,6 +322,7 @@ DATASETS = {
     "balancedness": balancedness,
     "tensor-order3": tensor_order,
     "tensor-order4": tensor_order,
+    "component-norms": component_norms,
 }
 
 

@@ -21,6 +21,7 @@ PANELS = {
     "balancedness": 3,
     "tensor-order3": 4,
     "tensor-order4": 4,
+    "component-norms": 4,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
 MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence", "balancedness"]

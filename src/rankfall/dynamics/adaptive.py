@@ -1,5 +1,6 @@
 """Gradient descent with a backtracking step: leaves small starts fast, and converges to rounding."""
 
+import abc
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -19,8 +20,29 @@ from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop
 _MOST_FAILURES = 60
 
 
+class AbstractSteps(AbstractDynamics):
+    """Descent whose steps find their own length, in the loop of the flows."""
+
+    @abc.abstractmethod
+    def _rule(self, start: AbstractFactorization) -> Any:
+        """Return what the loop compiles to."""
+
+    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
+        """Check that the start fits, and return it as lanes."""
+        check_factorization(start, problem.shape)
+        laned: AbstractFactorization = start.as_lanes()
+        return laned
+
+    def _batch(self, problem: Any, start: AbstractFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
+        """Return the lanes of a group, ready to run."""
+        with double_precision():
+            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
+            state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
+            return FlowBatch(problem, state, (), self._rule(start), stop, record, group)
+
+
 @dataclasses.dataclass(frozen=True)
-class AdaptiveDescent(AbstractDynamics):
+class AdaptiveDescent(AbstractSteps):
     """Full-batch gradient descent whose step grows while the loss falls enough, and is cut where it does not.
 
     A step ``h`` along the negative gradient ``-g`` is taken if it lowers the loss by at least
@@ -87,19 +109,9 @@ class AdaptiveDescent(AbstractDynamics):
         """Two hundred log-spaced steps."""
         return Record(log_steps=200)
 
-    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
-        """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem.shape)
-        laned: AbstractFactorization = start.as_lanes()
-        return laned
-
-    def _batch(self, problem: Any, start: AbstractFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
-        """Return the lanes of a group, ready to run."""
-        with double_precision():
-            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
-            state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
-            rule = AdaptiveRule(self.first_step, self.decrease, self.growth, self.shrink)
-            return FlowBatch(problem, state, (), rule, stop, record, group)
+    def _rule(self, start: AbstractFactorization) -> Any:
+        """Return what the loop compiles to."""
+        return AdaptiveRule(self.first_step, self.decrease, self.growth, self.shrink)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""

@@ -5,28 +5,27 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from .. import _checks
-from .._precision import double_precision
-from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import AbstractDynamics
-from .flow.batch import FlowBatch
+from ..factorizations.base import AbstractFactorization
+from .adaptive import AbstractSteps
 from .recording import Record
-from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop
+from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY
 
 # A step that cannot be taken is cut; the next one aims at this share of the disagreement allowed, within these factors.
 _SHRINK, _MOST_CUTS = 0.4, 60
 _AIM, _SLOWEST, _FASTEST = 0.25, 0.5, 2.0
 # Beyond exp(-40) of what was to be lost along every direction of the model the step is at its minimum: no growth.
 _AT_MINIMUM = 40.0
+# No saddle is this much flatter than the steepest direction.
+_LONGEST = 1e20
 _ROUNDINGS = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
-class ExponentialDescent(AbstractDynamics):
+class ExponentialDescent(AbstractSteps):
     """Gradient flow on the factors in exponential steps, as long as loss and local quadratic model agree.
 
     A step of time ``h`` solves the flow of the local quadratic model, ``w' = -(g + H (w - w_0))``, in the Krylov space
@@ -94,20 +93,10 @@ class ExponentialDescent(AbstractDynamics):
         """Every step: there are few."""
         return Record(every=1)
 
-    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
-        """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem.shape)
-        laned: AbstractFactorization = start.as_lanes()
-        return laned
-
-    def _batch(self, problem: Any, start: AbstractFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
-        """Return the lanes of a group, ready to run."""
-        with double_precision():
-            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
-            state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
-            count = sum(w[0].size for w in state.factors)
-            rule = ExponentialRule(min(self.krylov, count), self.agreement, self.first_step)
-            return FlowBatch(problem, state, (), rule, stop, record, group)
+    def _rule(self, start: AbstractFactorization) -> Any:
+        """Return what the loop compiles to."""
+        numbers = sum(w[0].size for w in start.factors)
+        return ExponentialRule(min(self.krylov, numbers), self.agreement, self.first_step)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
@@ -120,6 +109,7 @@ class ExponentialProgress(NamedTuple):
     time: Any
     h: Any
     loss: Any
+    first_loss: Any
     slope: Any
     rejected: Any
     errors: Any
@@ -138,7 +128,7 @@ class ExponentialRule(NamedTuple):
         w, g = ravel_pytree(model)[0], ravel_pytree(slope)[0]
         steepness = jnp.linalg.norm(g)
         h = self.first_step * jnp.linalg.norm(w) / jnp.where(steepness > 0, steepness, 1.0)
-        return ExponentialProgress(jnp.zeros((), jnp.float64), h, loss, slope, jnp.zeros((), jnp.int32), {})
+        return ExponentialProgress(jnp.zeros((), jnp.float64), h, loss, loss, slope, jnp.zeros((), jnp.int32), {})
 
     def observe(self, problem: Any, model: Any, progress: ExponentialProgress) -> tuple[Any, dict[str, Any]]:
         """Return what is measured: the factors, and what the rule knows on top."""
@@ -159,7 +149,8 @@ class ExponentialRule(NamedTuple):
         basis, small, length = _lanczos(hessian, g, self.krylov)
         curvature, turn = jnp.linalg.eigh(small)
         along = turn[0] * length
-        blur = _ROUNDINGS * jnp.finfo(w.dtype).eps * p.loss
+        # Residuals round like the data, whose square is about the first loss, and the loss by that times a residual.
+        blur = _ROUNDINGS * jnp.finfo(w.dtype).eps * jnp.sqrt(p.loss * jnp.maximum(p.loss, p.first_loss))
 
         def at(h: Any) -> Any:
             move = -h * _phi(-h * curvature) * along
@@ -188,13 +179,14 @@ class ExponentialRule(NamedTuple):
         aim = _AIM * self.agreement * -promised
         grow = jnp.clip(jnp.sqrt(aim / jnp.where(off > 0, off, 1.0)), _SLOWEST, _FASTEST)
         grow = jnp.where(off > 0, grow, _FASTEST)
-        ended = jnp.min(h * curvature) > _AT_MINIMUM
+        ended = (jnp.min(h * curvature) > _AT_MINIMUM) | (h * jnp.max(abs(curvature)) > _LONGEST)
         grow = jnp.where(ended, jnp.minimum(grow, 1.0), grow)
         lands = h == left
         progress = ExponentialProgress(
             time=jnp.where(taken, jnp.where(lands, next_time, p.time + h), p.time),
             h=jnp.where(lands & (cuts == 0), jnp.maximum(p.h, grow * h), grow * h),
             loss=jnp.where(taken, loss, p.loss),
+            first_loss=p.first_loss,
             slope=jax.tree.map(lambda a, b: jnp.where(taken, a, b), unravel(slope), p.slope),
             rejected=p.rejected + cuts,
             errors={},

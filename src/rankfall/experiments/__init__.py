@@ -2,6 +2,7 @@
 
 from . import (
     balancedness,
+    component_norms,
     convergence,
     depth_law,
     determinant_sign,
@@ -33,6 +34,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         balancedness,
         tensor_order3,
         tensor_order4,
+        component_norms,
     )
 }
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from . import (
     balancedness,
+    component_norms,
     convergence,
     depth_law,
     determinant_sign,
@@ -34,6 +35,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "balancedness": balancedness.draw,
     "tensor-order3": tensor_order.draw,
     "tensor-order4": tensor_order.draw,
+    "component-norms": component_norms.draw,
 }
 
 

@@ -217,7 +217,9 @@ def test_follows_larger_matrices_to_the_limit(depth):
     for name in ("unobserved", "loss", "log_abs_det"):
         np.testing.assert_allclose(path[name][-4:], right[name][-4:], rtol=1e-9)
     np.testing.assert_allclose(path["end_to_end"][-1, 2], [0, 0, 1], atol=1e-9)
-    assert path["loss"][-1] < 1e-10 and path["residual_drift"].max() < 1e-6 and path["energy_error"].max() < 1e-10
+    assert path["loss"][-1] < 1e-10 and path["energy_error"].max() < 1e-10
+    # The matrix knows its residuals, about one over its largest entry, to the rounding of that entry.
+    assert (path["residual_drift"] < 16 * np.finfo(float).eps * np.maximum(path["unobserved"][:, 0] ** 2, 1)).all()
 
 
 def test_values_far_apart_come_together_again():
