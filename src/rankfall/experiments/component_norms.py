@@ -100,7 +100,7 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
     order = np.argsort(dataset["factor_std"].values)
     small, large = dataset.isel(lane=order[0]), dataset.isel(lane=order[-1])
     std, far = float(small["factor_std"]), float(large["factor_std"])
-    rank = dataset.attrs["rank"]
+    rank = int(dataset.attrs["rank"])
     law = dataset["law_error"]
     return [
         at_most(

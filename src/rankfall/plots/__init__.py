@@ -63,7 +63,7 @@ def draw(name: str, dataset: xr.Dataset) -> Figure:
     --------
     >>> from rankfall import plots
     >>> sorted(plots.DRAWINGS)[:2]
-    ['balancedness', 'convergence']
+    ['balancedness', 'component-norms']
     """
     if name not in DRAWINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")
