@@ -1,5 +1,6 @@
 """Components of a CP factorization are learned one after another, by a law of their norms."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -47,7 +48,7 @@ def compute(settings: ComponentNorms, progress: bool) -> xr.Dataset:
         not_interrupted(run)
         return run
 
-    runs = run_all([lambda start=start: follow(start, settings.loss) for start in starts])  # type: ignore[misc]
+    runs = run_all([partial(follow, start, settings.loss) for start in starts])
     parts = []
     for run in runs:
         path = run.trajectory[["loss", "time", "step", "reconstruction_error", "component_norms"]]

@@ -189,10 +189,13 @@ def experiment(order: int, published: str) -> Experiment:
         name=f"tensor-order{order}",
         title=f"Tensor factorization finds the least tensor rank (order {order})",
         question=(
-            f"A tensor of order {order} is completed by training a CP factorization with as many components as any "
-            "tensor needs, on the observed entries alone. Nothing asks for low rank. Does a small start end at the "
-            f"tensor of least rank, and at the truth? {published} The baseline leaves the unobserved entries at zero, "
-            "as gradient descent on the entries themselves does."
+            f"A tensor of order {order} is completed by training a CP factorization of far more components than its "
+            "rank, on the observed entries alone: as many as any tensor of its shape needs in the full form, and fewer "
+            "in the reduced one, where a start has to be larger to go wrong. Nothing "
+            "asks for low rank. Does a small start end at the tensor of least rank, and at the truth? "
+            f"{published} The baseline leaves the unobserved entries at zero, as gradient descent on the entries "
+            "themselves does. With few observations some runs end at another tensor of low rank: the data do not "
+            "say which, and the claims begin where they do."
         ),
         settings=TensorOrder,
         compute=compute,

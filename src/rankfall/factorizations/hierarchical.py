@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -474,7 +475,7 @@ def _draw(
     options = {"key": key, "kind": kind, "dtype": dtype}
     paths = math.prod(width.values())
     if kind != "balanced" or scale is None:
-        balance = lambda factors: _balanced(factors, tree)  # noqa: E731
+        balance = partial(_balanced, tree=tree)
         return sizes.drawn(shapes, paths, balance, factor_std=factor_std, scale=scale, **options)
 
     def to_unit_entries(factors: list[np.ndarray]) -> list[np.ndarray]:

@@ -324,11 +324,11 @@ def _callable(representation: Any) -> Any:
     return representation
 
 
-def _single(name: str, value: Any, kind: type) -> None:
+def _single(name: str, value: Any, kind: Any) -> None:
     if not isinstance(value, kind):
         raise ValueError(f"{name} is {_checks.shortened(value)}, but must be a {kind.__name__}.")
-    if value.lanes is not None:  # type: ignore[attr-defined]
-        raise ValueError(f"{name} has {value.lanes} lanes, but a circuit is one network; take {name}.lane(0).")  # type: ignore[attr-defined]
+    if value.lanes is not None:
+        raise ValueError(f"{name} has {value.lanes} lanes, but a circuit is one network; take {name}.lane(0).")
 
 
 def _chosen(weights: Array, output: int | None) -> Array:

@@ -13,8 +13,8 @@ from .style import BOUND, FAINT, PALETTE, figure, figure_legend, key, label, pow
 def draw(ds: xr.Dataset) -> Figure:
     """Draw a column for each target rank: the error above, the bracket of the rank below."""
     ranks = ds["target_rank"].values.tolist()
-    order, extent = ds.attrs["order"], ds.attrs["extent"]
-    title = f"Trained from a small start, a CP factorization ends at the least rank (order {order}, extent {extent})"
+    order = ds.attrs["order"]
+    title = f"From a small start and enough observations, a CP factorization ends at the least rank (order {order})"
     whole, axes = figure(title, 2 * len(ranks), rows=2, height=7.0)
     sizes = np.atleast_1d(ds.attrs["factor_std"]).tolist()
     for number, rank in enumerate(ranks):

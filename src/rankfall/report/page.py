@@ -29,8 +29,9 @@ the three numbers that were observed, and setting it to zero gives the smallest 
 <p>Write the matrix as a product of several matrices and train these from a start near zero whose determinant is
 positive. As the loss goes to zero, the unobserved entry grows without limit, and with it every norm and
 quasi-norm. What falls is the rank: the matrix, measured by its effective rank and by its distance from
-the matrices of rank one, comes ever closer to the lowest rank the observations allow. The claims below
-put numbers on that. A negative control, where there is one, repeats the measurement where the claim must fail.</p>
+the matrices of rank one, comes ever closer to the lowest rank the observations allow. Factorizations of
+tensors find tensors of the lowest rank in the same way. The claims below put numbers on that. A negative
+control, where there is one, repeats the measurement where the claim must fail.</p>
 """
 
 STYLE = """\
