@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from .. import loop
 from ..stopping import CERTIFICATE, FLOW_TIME, RUNNING, STALLED, STATIONARY
+from .clock import first_step, passes, until
 from .system import AbstractSystem
 
 # A loss level is met when the loss is within this share of it.
@@ -28,6 +29,9 @@ class Progress(NamedTuple):
     """What a lane knows beside its state."""
 
     time: Any
+    # Time in which the start changes a little, where the logarithm of time begins.
+    unit: Any
+    # Next step, by the clock.
     h: Any
     # Step before it was cut to meet an event; taken up again afterwards.
     free_h: Any
@@ -40,24 +44,28 @@ class Progress(NamedTuple):
 
 
 class FlowRule(NamedTuple):
-    """What a flow compiles to: a system and a solver (hashable)."""
+    """What a flow compiles to: a system, a solver and a clock (hashable)."""
 
     system: AbstractSystem
     solver: Any
     rtol: float
     certify: bool
+    clock: str
 
     def start(self, problem: Any, state: Any, given: Any) -> Progress:
         """Progress of a lane at the start."""
         constants = self.system.constants(problem, state, given)
-        field, y, scale = self._flat(problem, state, constants)
-        slope = field(y)
-        size, speed = _norm(y / scale), _norm(slope / scale)
+        flat, scale = (ravel_pytree(s)[0] for s in (state, self.system.scale(problem, state, constants)))
+        slope = ravel_pytree(self.system.velocity(problem, state, constants))[0]
+        size, speed = _norm(flat / scale), _norm(slope / scale)
         # A first step that is small against the time in which the state changes; the solver corrects it.
-        h = 1e-3 * jnp.maximum(size, 1e-3) / jnp.where(speed > 0, speed, 1.0)
+        unit = 1e-3 * jnp.maximum(size, 1e-3) / jnp.where(speed > 0, speed, 1.0)
+        zero, none = jnp.zeros((), flat.dtype), jnp.zeros((), jnp.int32)
+        h = first_step(self.clock, unit)
         errors, _ = self.system.watch(problem, state, constants.loss, constants)
-        zero, none = jnp.zeros((), y.dtype), jnp.zeros((), jnp.int32)
-        return Progress(zero, h, h, self.solver.init(field, y), none, none, none, constants, errors)
+        begun = Progress(zero, unit, h, h, None, none, none, none, constants, errors)
+        field, y, _, _ = self._flat(problem, state, begun)
+        return begun._replace(solver=self.solver.init(field, y))
 
     def observe(self, problem: Any, state: Any, progress: Progress) -> tuple[Any, dict[str, Any]]:
         """State as a factorization, and what the flow knows on top."""
@@ -73,17 +81,16 @@ class FlowRule(NamedTuple):
         """Try one step; return state, progress, whether it was taken, whether a level was met, and a reason to end."""
         threshold, next_time, last_time = limits
         system, p = self.system, progress
-        field, y, scale = self._flat(problem, state, p.constants)
-        _, unravel = ravel_pytree(state)
-        left = next_time - p.time
+        field, y, scale, unravel = self._flat(problem, state, p)
+        left = until(self.clock, p.time, next_time, p.unit)
         # A step that would leave a sliver before an event goes to it in two.
         h = jnp.where(p.h >= left, left, jnp.where(2 * p.h > left, left / 2, p.h))
-        lands = h == left
-        end, error, solver, fine = self.solver.step(field, y, h, p.solver, self.rtol * scale)
+        lands, passed = h == left, passes(self.clock, p.time, h, p.unit)
+        end, error, solver, room = self.solver.step(field, y, h, p.solver, self.rtol * scale)
         size = _norm(error / (self.rtol * scale))
-        fine = fine & jnp.isfinite(size) & jnp.all(jnp.isfinite(end))
-        factor = jnp.clip(_SAFETY * size ** (-1.0 / self.solver.error_order), _SHRINK, _GROW)
-        factor = jnp.where(fine, factor, _SHRINK)
+        fine = (room > 0) & jnp.isfinite(size) & jnp.all(jnp.isfinite(end))
+        factor = jnp.clip(_SAFETY * size ** (-1.0 / self.solver.error_order), _SHRINK, jnp.minimum(_GROW, room))
+        factor = jnp.where(fine, factor, jnp.clip(-room, _SHRINK, 0.5))
         # After a failure no growth at once: it would only fail again.
         factor = jnp.where(p.failures > 0, jnp.minimum(factor, 1.0), factor)
         good = fine & (size <= 1)
@@ -94,17 +101,18 @@ class FlowRule(NamedTuple):
         # Rounding in the loss may keep it from the level for good: then it is met where no time is left to go.
         at_it = (p.crossings > 0) & (h <= _NO_TIME * p.free_h)
         met = taken & ((after <= threshold * (1 + _AT_LEVEL)) | at_it)
-        # Where the logarithm of the loss, taken to be linear in time, meets the level.
+        # Where the logarithm of the loss, taken to be linear in the step, meets the level.
         share = jnp.log(before / threshold) / jnp.log(before / after)
         to_level = h * jnp.clip(jnp.where(jnp.isfinite(share), share, 0.5), 1e-6, 1 - 1e-9)
         grown = h * factor
         # A step cut for an event says nothing against the longer one before it.
         resumed = jnp.where(taken & ((p.crossings > 0) | (h < p.h)), jnp.maximum(grown, p.free_h), grown)
         failures = jnp.where(good, 0, p.failures + 1)
-        rate = (moved.dissipated - state.dissipated) / h
+        rate = (moved.dissipated - state.dissipated) / passed
         moved, constants = system.settle(problem, moved, p.constants)
         progress = Progress(
-            time=jnp.where(taken, jnp.where(lands, next_time, p.time + h), p.time),
+            time=jnp.where(taken, jnp.where(lands, next_time, p.time + passed), p.time),
+            unit=p.unit,
             h=jnp.where(beyond, to_level, resumed),
             free_h=jnp.where(beyond, jnp.maximum(p.free_h, h), jnp.where(taken, resumed, p.free_h)),
             solver=_choose(taken, solver, p.solver),
@@ -117,7 +125,7 @@ class FlowRule(NamedTuple):
         reason = jnp.where(failures > _MOST_FAILURES, STALLED, RUNNING)
         # The loss falls no more, at a rate that has cancelled to rounding (near a saddle it is small, not cancelled).
         whole = (p.crossings == 0) & ~lands
-        still = whole & ((before - after) * progress.time <= _STILL * after * h)
+        still = whole & ((before - after) * progress.time <= _STILL * after * passed)
         still = still & (rate <= _CANCELLED**2 * system.gain(moved, p.constants) * after)
         still = still & (system.escape(problem, moved, constants) * progress.time <= _GROWS)
         reason = jnp.where(still, STATIONARY, reason)
@@ -130,13 +138,25 @@ class FlowRule(NamedTuple):
         reason = jnp.where(lost & self.certify, CERTIFICATE, reason)
         return errors, reason
 
-    def _flat(self, problem: Any, state: Any, constants: Any) -> tuple[Any, Any, Any]:
-        y, unravel = ravel_pytree(state)
+    def _flat(self, problem: Any, state: Any, p: Progress) -> tuple[Any, Any, Any, Any]:
+        """Return the velocity by the clock, the vector that it moves, the scale of that, and the state from it."""
+        system, constants = self.system, p.constants
+        scale = system.scale(problem, state, constants)
+        if self.clock == "time":
+            y, unravel = ravel_pytree(state)
 
-        def field(v: Any) -> Any:
-            return ravel_pytree(self.system.velocity(problem, unravel(v), constants))[0]
+            def field(v: Any) -> Any:
+                return ravel_pytree(system.velocity(problem, unravel(v), constants))[0]
 
-        return field, y, ravel_pytree(self.system.scale(problem, state, constants))[0]
+            return field, y, ravel_pytree(scale)[0], unravel
+        age = p.time + p.unit
+        y, unravel = ravel_pytree((state, age))
+
+        def by_logarithm(v: Any) -> Any:
+            state, age = unravel(v)
+            return age * ravel_pytree((system.velocity(problem, state, constants), jnp.ones_like(age)))[0]
+
+        return by_logarithm, y, ravel_pytree((scale, age))[0], lambda v: unravel(v)[0]
 
 
 def flow(problem: Any, lanes: loop.Lanes, schedule: loop.Schedule, round_steps: Any, form: loop.Form) -> Any:

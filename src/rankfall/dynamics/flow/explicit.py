@@ -43,14 +43,14 @@ class Diffrax(NamedTuple):
         return self.solver.init(_term(field), jnp.zeros((), y.dtype), jnp.ones((), y.dtype), y, None)
 
     def step(self, field: Callable[[Any], Any], y: Any, h: Any, state: Any, scale: Any) -> tuple[Any, Any, Any, Any]:
-        """Return the end of the step, its error estimate, the new state, and whether the solver succeeded."""
+        """Return the end of the step, its error estimate, the new state, and room (see `Radau.step`)."""
         import diffrax
 
         # The flows do not depend on time, so every step begins at time 0 and no digit of the time is lost in it.
         end, error, _, state, result = self.solver.step(
             _term(field), jnp.zeros_like(h), h, y, None, state, made_jump=False
         )
-        return end, error, state, diffrax.is_okay(result)
+        return end, error, state, jnp.where(diffrax.is_okay(result), jnp.inf, 0.0)
 
 
 def _term(field: Callable[[Any], Any]) -> Any:

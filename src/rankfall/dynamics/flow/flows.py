@@ -17,6 +17,7 @@ from ..stopping import Stop
 from . import end_to_end, factors, polar, two_by_two
 from .advance import FlowRule
 from .batch import FlowBatch
+from .clock import CLOCKS
 from .explicit import Diffrax
 from .radau import Radau
 from .system import AbstractSystem
@@ -31,6 +32,7 @@ class AbstractFlow(AbstractDynamics):
 
     rtol: float = 1e-9
     solver: Any = "auto"
+    clock: str = "time"
 
     _default_steps = 100_000
     _lanes_a_thread = 1
@@ -42,6 +44,7 @@ class AbstractFlow(AbstractDynamics):
             _checks.one_of("solver", self.solver, ("auto", "radau"))
         else:
             Diffrax.of(self.solver, self.rtol)
+        _checks.one_of("clock", self.clock, CLOCKS)
 
     @property
     def _default_record(self) -> Record:
@@ -58,14 +61,14 @@ class AbstractFlow(AbstractDynamics):
             system, state, given = self._start(problem, start)
             count = sum(int(np.prod(np.shape(a)[1:])) for a in jax.tree.leaves(state))
             rtol = max(self.rtol, 100 * float(np.finfo(problem.dtype).eps))
-            rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify())
+            rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify(), self.clock)
             stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
             return FlowBatch(problem, state, given, rule, stop, record, group)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
         solver = self.solver if isinstance(self.solver, str) else type(self.solver).__name__
-        return {"dynamics": type(self).__name__, "rtol": self.rtol, "solver": solver}
+        return {"dynamics": type(self).__name__, "rtol": self.rtol, "solver": solver, "clock": self.clock}
 
     def _certify(self) -> bool:
         return True
@@ -91,6 +94,9 @@ class GradientFlow(AbstractFlow):
     solver : {"auto", "radau"} or diffrax solver
         ``"radau"`` (order 9, for stiff equations) or any adaptive solver of diffrax (``diffrax.Tsit5()``,
         ``diffrax.Kvaerno5()``); ``"auto"`` takes Radau for up to 100 numbers and ``diffrax.Dopri8()`` beyond.
+    clock : {"time", "log_time"}
+        What the steps are taken in: flow time, or its logarithm, in which the power laws of the way to the limit are
+        straight (a third fewer steps to a loss of 1e-12 with Radau). The trajectory is the same.
     certify : bool
         End with ``stop_reason`` ``"certificate"`` once what the flow conserves is lost: the balance of the layers, the
         sign of a balanced start's determinant, or the energy (loss lost against the integral of the squared
@@ -165,6 +171,8 @@ class SpectralFlow(AbstractFlow):
         Tolerated error of a step, relative to each number.
     solver : {"auto", "radau"} or diffrax solver
         As in `GradientFlow`.
+    clock : {"time", "log_time"}
+        As in `GradientFlow`.
 
     Raises
     ------
@@ -225,6 +233,8 @@ class EndToEndFlow(AbstractFlow):
     solver : {"auto"} or diffrax solver
         ``"auto"`` is ``diffrax.Dopri8()``. ``"radau"`` is refused: the equation has no derivative where singular
         values meet.
+    clock : {"time", "log_time"}
+        As in `GradientFlow`.
 
     Raises
     ------

@@ -20,6 +20,9 @@ from numpy.polynomial import legendre, polynomial
 STAGES = 5
 # Newton stops once an update is this small in units of the tolerated error, or where rounding lets it fall no further.
 _NEWTON_SMALL, _NEWTON_STAGNANT, _MOST_ITERATIONS = 1e-3, 1e-1, 12
+# The rate of convergence that the next step is to have at most (it is in proportion to the step), and the least share
+# of a step that has converged.
+_NEWTON_RATE, _LEAST_ROOM, _MOST_ROOM = 0.8, 0.5, 10.0
 
 
 # Up to this size matrices are inverted here: the threads that LAPACK takes for more than some twenty rows wait for each
@@ -92,36 +95,44 @@ class Radau(NamedTuple):
         return jnp.zeros((STAGES, y.size), y.dtype), jnp.zeros((), y.dtype)
 
     def step(self, field: Callable[[Any], Any], y: Any, h: Any, state: Any, scale: Any) -> tuple[Any, Any, Any, Any]:
-        """Return the end of the step, its error estimate, the new state, and whether Newton's iteration converged."""
+        """Return the end of the step, its error estimate, the new state, and room: how much longer the next may be.
+
+        The room is negative where Newton's iteration failed.
+        """
         slope, push = jax.linearize(field, y)
         jacobian = jax.vmap(push, out_axes=1)(jnp.eye(y.size, dtype=y.dtype))
         shifted = _T.eigenvalues[:, None, None] / h * np.eye(y.size) - jacobian
         inverse = _inverse(shifted)
-        stages, small = self._newton(field, y, h, inverse, self._guess(h, state), scale)
+        stages, room = self._newton(field, y, h, inverse, self._guess(h, state), scale)
         raw = _T.start_weight * h * slope + _T.estimate @ stages
         error = _T.eigenvalues[0].real / h * (inverse[0].real @ raw)
-        return y + stages[-1], error, (stages, h), small
+        return y + stages[-1], error, (stages, h), room
 
     def _newton(self, field: Any, y: Any, h: Any, inverse: Any, guess: Any, scale: Any) -> Any:
         fields = jax.vmap(field)
 
         def more(carry: Any) -> Any:
-            _, k, size, previous = carry
+            _, k, size, previous, _ = carry
             growing = (k > 1) & ~(size <= 2 * previous)
             # Updates that no longer shrink although they are small: rounding, not divergence.
             stagnant = (k > 1) & (size > 0.5 * previous) & (size <= _NEWTON_STAGNANT)
             return (k < _MOST_ITERATIONS) & ~(size <= _NEWTON_SMALL) & ~growing & ~stagnant
 
         def iterate(carry: Any) -> Any:
-            stages, k, size, _ = carry
+            stages, k, size, _, rate = carry
             residual = fields(y + stages) - _T.inverse @ stages / h
             change = jnp.einsum("ijk,ik->ij", inverse, _T.from_stages @ residual)
             update = (_T.to_stages @ change).real
-            return stages + update, k + 1, jnp.max(jnp.abs(update) / scale), size
+            smaller = jnp.max(jnp.abs(update) / scale)
+            # Rounding does not converge any faster in a shorter step.
+            shown = (k > 0) & (size > _NEWTON_STAGNANT)
+            return stages + update, k + 1, smaller, size, jnp.where(shown, jnp.maximum(rate, smaller / size), rate)
 
         large = jnp.array(jnp.inf, y.dtype)
-        stages, _, size, _ = lax.while_loop(more, iterate, (guess, 0, large, large))
-        return stages, size <= _NEWTON_STAGNANT
+        start = (guess, 0, large, large, jnp.zeros((), y.dtype))
+        stages, _, size, _, rate = lax.while_loop(more, iterate, start)
+        room = jnp.where(rate > 0, _NEWTON_RATE / jnp.where(rate > 0, rate, 1.0), _MOST_ROOM)
+        return stages, jnp.where(size <= _NEWTON_STAGNANT, jnp.maximum(room, _LEAST_ROOM), -jnp.minimum(room, 0.5))
 
     def _guess(self, h: Any, state: Any) -> Any:
         """Stages on the polynomial through those of the last step."""

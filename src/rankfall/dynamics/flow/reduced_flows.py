@@ -25,6 +25,8 @@ class IdentityFlow(AbstractFlow):
         Tolerated error of a step, relative to each number.
     solver : {"auto", "radau"} or diffrax solver
         As in `GradientFlow`.
+    clock : {"time", "log_time"}
+        As in `GradientFlow`.
 
     Raises
     ------
@@ -73,6 +75,8 @@ class SymmetricFlow(AbstractFlow):
     rtol : float
         Tolerated error of a step, relative to each number.
     solver : {"auto", "radau"} or diffrax solver
+        As in `GradientFlow`.
+    clock : {"time", "log_time"}
         As in `GradientFlow`.
 
     Raises
@@ -127,6 +131,8 @@ class AlignedFlow(AbstractFlow):
     rtol : float
         Tolerated error of a step, relative to each number.
     solver : {"auto", "radau"} or diffrax solver
+        As in `GradientFlow`.
+    clock : {"time", "log_time"}
         As in `GradientFlow`.
 
     Raises
