@@ -40,9 +40,10 @@ NEEDS_ENTRY = {
     "tensor-order3": set(),
     "tensor-order4": set(),
     "component-norms": set(),
+    "mapping-rank": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms")
+OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "mapping-rank")
 
 
 @pytest.fixture(scope="module", params=list(EXPERIMENTS))
@@ -125,6 +126,19 @@ def test_claims_about_components_fall_when_two_are_exchanged(stored):
     broken.attrs = dataset.attrs
     fallen = {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
     assert {"one-after-another", "all-that-are-needed", "no-more-than-needed", "law-of-the-norms"} <= fallen
+
+
+def test_claims_about_mappings_fall_when_ranks_and_errors_rise(stored):
+    name, dataset = stored
+    if name != "mapping-rank":
+        return
+    swapped = np.where(dataset["start"].values == "small", "large", "small")
+    broken = dataset.assign_coords(start=("lane", swapped))
+    assert [c.name for c in EXPERIMENTS[name].claims(broken) if c.holds] == ["by-heart"]
+    higher = dataset.assign(zeros_elsewhere=dataset["target"] * 1.5, reconstruction_error=dataset["loss"] + 0.1)
+    higher.attrs = dataset.attrs
+    fallen = {c.name for c in EXPERIMENTS[name].claims(higher) if not c.holds}
+    assert fallen == {"by-heart", *(f"{n}-completes" for n in ("shallow-circuit", "deep-circuit", "tanh-network"))}
 
 
 def test_reduced_forms_go_far_enough():

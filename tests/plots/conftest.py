@@ -308,6 +308,23 @@ def component_norms():
     )
 
 
+def mapping_rank():
+    networks, cuts = ["shallow circuit", "deep circuit", "tanh network"], ["1", "12", "13", "14", "123", "124", "134"]
+    rows = [(n, size, seed) for n in networks for size in ("small", "large") for seed in range(2)]
+    ds = _lanes([
+        {"network": n, "size": size, "seed": seed, "stop_reason": "loss", "curve": _grown} for n, size, seed in rows
+    ])  # fmt: skip
+    top = np.array([2.0 if size == "small" else 8.0 for _, size, _ in rows])
+    ranks = 2 + np.abs(np.log10(ds["loss"].values))[..., None] * (top - 2)[:, None, None] / 3 + np.zeros(len(cuts))
+    return ds.drop_vars(["unobserved"]).assign_coords(
+        start=("lane", [size for _, size, _ in rows]), cut=cuts
+    ).assign(
+        effective_rank=(("lane", "record", "cut"), ranks),
+        target=("cut", np.full(len(cuts), 2.0)),
+        zeros_elsewhere=("cut", np.full(len(cuts), 9.0)),
+    )  # fmt: skip
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -323,6 +340,7 @@ DATASETS = {
     "tensor-order3": tensor_order,
     "tensor-order4": tensor_order,
     "component-norms": component_norms,
+    "mapping-rank": mapping_rank,
 }
 
 

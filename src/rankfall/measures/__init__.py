@@ -6,6 +6,8 @@ from .entries import entries
 from .errors import mean_square_error
 from .factors import det_sign, log_abs_det, signed_log_det, unbalancedness
 from .flattening import flattening, hierarchical_rank, multilinear_rank
+from .grid import MappingRank, grid_tensor, mapping_rank
+from .matricization import bipartitions, matricization_effective_ranks, matricization_ranks
 from .norms import (
     NORMS,
     entrywise_norm,
@@ -26,6 +28,8 @@ __all__ = [
     "NORMS",
     "BorderEvidence",
     "CPRankBracket",
+    "MappingRank",
+    "bipartitions",
     "cp_rank_bracket",
     "det_sign",
     "distance_to_rank",
@@ -34,10 +38,14 @@ __all__ = [
     "entrywise_norm",
     "flattening",
     "frobenius_norm",
+    "grid_tensor",
     "hierarchical_rank",
     "ky_fan_norm",
     "log_abs_det",
     "log_schatten_norm",
+    "mapping_rank",
+    "matricization_effective_ranks",
+    "matricization_ranks",
     "max_column_sum",
     "max_row_sum",
     "mean_square_error",

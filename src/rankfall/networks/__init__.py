@@ -1,6 +1,7 @@
 """Convolutional arithmetic circuits: the networks whose predictions are tensor factorizations of their weights."""
 
 from .circuits import DeepCircuit, ShallowCircuit
+from .grid import GridNetwork
 from .inputs import AffineRepresentation, one_hot, patches
 
-__all__ = ["AffineRepresentation", "DeepCircuit", "ShallowCircuit", "one_hot", "patches"]
+__all__ = ["AffineRepresentation", "DeepCircuit", "GridNetwork", "ShallowCircuit", "one_hot", "patches"]

@@ -1,0 +1,298 @@
+"""Any network as a parameterisation of its grid tensor: what trains, measures and records tensors does so with it."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from .. import _checks
+from .._precision import double_precision
+from .._types import Array
+from ..factorizations.base import AbstractFactorization
+from ..measures._namespace import namespace
+from ..measures.grid import BLOCK, check_grid, inputs_at, template_points
+
+
+class GridNetwork(AbstractFactorization):
+    """A network as far as it is seen at combinations of template points: a tensor with the weights for factors.
+
+    It is a start for ``train`` on any problem of tensors: observed entries are labels of the inputs that they stand
+    for, and descent, flows, records and measures (the ranks of its input-output mapping) are those of tensors.
+
+    Parameters
+    ----------
+    network : callable Equinox module
+        Of one input of shape (positions, features) to a number. All its arrays of floating-point numbers are trained.
+    points : array_like, shape (templates, features), or sequence of such arrays
+        Template points, as in `measures.grid_tensor`.
+    positions : int, optional
+        Number of positions, where the points are the same for all.
+    output : int, optional
+        0-based number of the output that is meant, of a network of several.
+
+    Raises
+    ------
+    ValueError
+        If the network cannot be called on the inputs, has no weights or gives no single number, or the points are not
+        of one of the two forms.
+
+    References
+    ----------
+    Cohen and Shashua (2016), section 4 (grid tensors); Razin and Cohen (2020), section 7.
+
+    Examples
+    --------
+    >>> import jax, numpy as np, rankfall as rf
+    >>> circuit = rf.networks.ShallowCircuit([np.eye(2)] * 3)
+    >>> rf.networks.GridNetwork(circuit, [[1.0, 0.0], [1.0, 1.0]], positions=3).full()
+    array([[[1., 1.],
+            [1., 1.]],
+    <BLANKLINE>
+           [[1., 1.],
+            [1., 2.]]])
+    """
+
+    factors: tuple[Array, ...]
+    form: "_Form" = eqx.field(static=True)
+
+    def __init__(
+        self, network: Callable[[Any], Any], points: Any, positions: int | None = None, output: int | None = None
+    ) -> None:
+        if not callable(network):
+            raise ValueError(f"network is {_checks.shortened(network)}, but must be a callable Equinox module.")
+        templates = template_points(points, positions)
+        weights, rest = eqx.partition(network, eqx.is_inexact_array)
+        leaves, structure = jax.tree.flatten(weights)
+        if not leaves:
+            raise ValueError(
+                "network has no array of floating-point numbers to train; pass an Equinox module that holds weights."
+            )
+        kept, outline = jax.tree.flatten(rest)
+        number = None if output is None else _checks.integer("output", output, 0)
+        self.factors = tuple(np.asarray(w) for w in leaves)
+        self.form = _Form(
+            structure,
+            outline,
+            tuple(_Constant.of(leaf) if eqx.is_array(leaf) else leaf for leaf in kept),
+            tuple(_Constant.of(t) for t in templates),
+            tuple(w.ndim for w in self.factors),
+            number,
+        )
+        self._check()
+
+    @property
+    def network(self) -> Any:
+        """The network with these weights, to be called on inputs (the first axis of all weights is that of lanes)."""
+        return self.form.network(self.factors)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of template points at each position."""
+        return tuple(t.shape[0] for t in self.form.points)
+
+    @property
+    def lanes(self) -> int | None:
+        """Number of networks held together, ``None`` for a single one."""
+        return self.factors[0].shape[0] if self.factors[0].ndim > self.form.ndims[0] else None
+
+    def full(self) -> Array:
+        """Grid tensor.
+
+        Returns
+        -------
+        array, shape (..., *shape)
+            NumPy for weights of NumPy, JAX for those of JAX.
+
+        Raises
+        ------
+        ValueError
+            If it takes more than 8 GB.
+        """
+        check_grid(self.shape)
+        flat = self._at(np.stack(np.unravel_index(np.arange(math.prod(self.shape)), self.shape), axis=1))
+        return flat.reshape(*flat.shape[:-1], *self.shape)
+
+    def entries(self, indices: Any) -> Array:
+        """Entries of the grid tensor: outputs at some of the inputs, without forming the tensor.
+
+        Parameters
+        ----------
+        indices : array_like of int, shape (n, positions)
+            0-based numbers of the template points.
+
+        Returns
+        -------
+        array, shape (..., n)
+
+        Raises
+        ------
+        ValueError
+            If ``indices`` has another shape or names a point that is not there.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> circuit = rf.networks.ShallowCircuit([np.eye(2)] * 3)
+        >>> rf.networks.GridNetwork(circuit, [[1.0, 0.0], [1.0, 1.0]], positions=3).entries([[1, 1, 1]])
+        array([2.])
+        """
+        return self._at(_checks.indices("indices", indices, self.shape))
+
+    @classmethod
+    def stack(cls, starts: Sequence["GridNetwork"]) -> "GridNetwork":
+        """Hold several networks of one form together, as lanes.
+
+        Parameters
+        ----------
+        starts : sequence of GridNetwork
+            Single ones, which differ in nothing but their weights.
+
+        Returns
+        -------
+        GridNetwork
+
+        Raises
+        ------
+        ValueError
+            If there is none, or they differ in form.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> points = [[1.0, 0.0], [1.0, 1.0]]
+        >>> circuits = [rf.networks.ShallowCircuit([c * np.eye(2)] * 3) for c in (1.0, 2.0)]
+        >>> rf.networks.GridNetwork.stack([rf.networks.GridNetwork(c, points, 3) for c in circuits]).lanes
+        2
+        """
+        listed = list(starts)
+        if not listed or not all(isinstance(start, cls) for start in listed):
+            raise ValueError(f"starts is {_checks.shortened(starts)}, but must be a list of GridNetwork.")
+        first = listed[0]
+        for n, other in enumerate(listed):
+            alike = other.form == first.form and [w.shape for w in other.factors] == [w.shape for w in first.factors]
+            if not alike or other.lanes is not None:
+                raise ValueError(
+                    f"starts[{n}] differs from starts[0] in more than its weights (or has lanes), but lanes are of one "
+                    "form; build them with the same functions and points."
+                )
+        return first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])
+
+    def like(self, factors: Sequence[Any]) -> "GridNetwork":
+        """Return the same network with other weights."""
+        return _Maker(self.form)(factors)
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the network that are written into every result."""
+        name = type(self.network).__name__
+        return {"factorization": type(self).__name__, "network": name, "weights": sum(w.size for w in self.factors)}
+
+    def _maker(self) -> Any:
+        return _Maker(self.form)
+
+    def _entries(self, indices: Any) -> Array:
+        """As `entries`, for traced indices."""
+        return _outputs(self.form, self.factors, indices)
+
+    def _at(self, indices: np.ndarray) -> Array:
+        if namespace(*self.factors) is jnp:
+            outputs = partial(_outputs, self.form, indices=indices)
+            return jax.vmap(outputs)(self.factors) if self.lanes is not None else outputs(self.factors)
+        with double_precision():
+            compiled = _compiled if self.lanes is None else _compiled_lanes
+            return np.asarray(compiled(self.form, self.factors, indices))
+
+    def _check(self) -> None:
+        """Refuse a network that does not give one number for an input."""
+        one = np.zeros((1, len(self.shape)), int)
+        with double_precision():
+            try:
+                jax.eval_shape(lambda w: _outputs(self.form, w, one), self.factors)
+            except _NoNumber as found:
+                raise ValueError(
+                    f"network gives an array of shape {found.args[0]} for an input, but must give one number; pass "
+                    "output=0, or the output that is meant."
+                ) from None
+            except Exception as problem:
+                raise ValueError(
+                    f"network cannot be called on an input of these points ({str(problem).splitlines()[0]}); it is "
+                    "shown an array (positions, features)."
+                ) from problem
+
+
+@dataclasses.dataclass(frozen=True)
+class _Constant:
+    """An array that can be compared and hashed, since compiled code depends on it."""
+
+    data: bytes
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, array: Any) -> "_Constant":
+        a = np.asarray(array)
+        return cls(a.tobytes(), a.shape, str(a.dtype))
+
+    @property
+    def array(self) -> np.ndarray:
+        return np.frombuffer(self.data, self.dtype).reshape(self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Form:
+    """All of a network but its weights."""
+
+    structure: Any
+    outline: Any
+    kept: tuple[Any, ...]
+    points: tuple[_Constant, ...]
+    ndims: tuple[int, ...]
+    output: int | None
+
+    def network(self, factors: Sequence[Any]) -> Any:
+        rest = [leaf.array if isinstance(leaf, _Constant) else leaf for leaf in self.kept]
+        return eqx.combine(jax.tree.unflatten(self.structure, factors), jax.tree.unflatten(self.outline, rest))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Maker:
+    """Makes a `GridNetwork` of weights, for code that is compiled once for the form."""
+
+    form: _Form
+
+    def __call__(self, factors: Sequence[Any]) -> GridNetwork:
+        made = object.__new__(GridNetwork)
+        object.__setattr__(made, "factors", tuple(factors))
+        object.__setattr__(made, "form", self.form)
+        return made
+
+
+class _NoNumber(Exception):
+    """The network gives something else than a number."""
+
+
+def _outputs(form: _Form, factors: Sequence[Any], indices: Any) -> Any:
+    """Give the outputs of a single network at places of the grid."""
+    network, dtype = form.network(factors), factors[0].dtype
+    templates = [jnp.asarray(t.array, dtype) for t in form.points]
+
+    def one(where: Any) -> Any:
+        inputs = jax.tree.map(lambda x: x[0], inputs_at(templates, where[None]))
+        found = network(inputs)
+        found = found if form.output is None else found[form.output]
+        if jnp.shape(found) != ():
+            raise _NoNumber(jnp.shape(found))
+        return found
+
+    where = jnp.asarray(indices)
+    return jax.vmap(one)(where) if len(where) <= BLOCK else lax.map(one, where, batch_size=BLOCK)
+
+
+_compiled = jax.jit(_outputs, static_argnums=0)
+_compiled_lanes = jax.jit(jax.vmap(_outputs, in_axes=(None, 0, None)), static_argnums=0)
