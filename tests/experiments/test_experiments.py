@@ -40,9 +40,10 @@ NEEDS_ENTRY = {
     "tensor-order3": set(),
     "tensor-order4": set(),
     "component-norms": set(),
+    "circuit-equivalence": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms")
+OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "circuit-equivalence")
 
 
 @pytest.fixture(scope="module", params=list(EXPERIMENTS))
@@ -125,6 +126,29 @@ def test_claims_about_components_fall_when_two_are_exchanged(stored):
     broken.attrs = dataset.attrs
     fallen = {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
     assert {"one-after-another", "all-that-are-needed", "no-more-than-needed", "law-of-the-norms"} <= fallen
+
+
+def test_claims_about_circuits_fall_with_what_they_are_about(stored):
+    """A rounding too many in loss or tensor, or a singular value too many, breaks just the claims about them."""
+    name, dataset = stored
+    if name != "circuit-equivalence":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    paths = {"shallow-trajectory", "deep-trajectory", "order-2-trajectory", "order-2-is-depth-2"}
+    circuits = dataset["path"].isin(["network", "depth 2"])
+    assert fallen(loss=dataset["loss"] * (1 + 1e-10 * circuits)) == paths
+    assert fallen(distance=dataset["distance"] + 1e-10) == paths
+    assert fallen(output_error=dataset["output_error"] + 1e-11) == {"shallow-outputs", "deep-outputs"}
+    assert fallen(gradient_error=dataset["gradient_error"] + 1e-11) == {"shallow-gradients", "deep-gradients"}
+    more = dataset["singular_values"] + 1e-6
+    assert fallen(singular_values=more) == {"rank-along-the-tree", "rank-of-one-position"}
+    fewer = dataset["singular_values"].where(dataset["number"] < 8, 0.0)
+    assert fallen(singular_values=fewer) == {"depth-separation"}
 
 
 def test_reduced_forms_go_far_enough():

@@ -2,6 +2,7 @@
 
 from . import (
     balancedness,
+    circuit_equivalence,
     component_norms,
     convergence,
     depth_law,
@@ -35,6 +36,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tensor_order3,
         tensor_order4,
         component_norms,
+        circuit_equivalence,
     )
 }
 

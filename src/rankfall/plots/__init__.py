@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from . import (
     balancedness,
+    circuit_equivalence,
     component_norms,
     convergence,
     depth_law,
@@ -36,6 +37,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "tensor-order3": tensor_order.draw,
     "tensor-order4": tensor_order.draw,
     "component-norms": component_norms.draw,
+    "circuit-equivalence": circuit_equivalence.draw,
 }
 
 
@@ -63,7 +65,7 @@ def draw(name: str, dataset: xr.Dataset) -> Figure:
     --------
     >>> from rankfall import plots
     >>> sorted(plots.DRAWINGS)[:2]
-    ['balancedness', 'component-norms']
+    ['balancedness', 'circuit-equivalence']
     """
     if name not in DRAWINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")
