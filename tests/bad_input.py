@@ -76,7 +76,9 @@ CASES = {
     "measurements": [lambda m=m: rf.MatrixSensing(m, [1.0]) for m in (EYE, "a", [[[1, 2], [3]]],
                      1j * np.ones((1, 2, 2)), np.ones((0, 2, 2)))],
     "inputs": [lambda x=x: rf.LinearRegression(x, [1.0]) for x in ("a", [1.0, 2.0], [[NAN, 2]], [[1j, 2]])],
-    "targets": [lambda y=y: rf.LinearRegression([[1.0, 2.0]], y) for y in ([1, 2], ["a"], [NAN])],
+    "targets": [lambda y=y: rf.LinearRegression([[1.0, 2.0]], y) for y in ([1, 2], ["a"], [NAN])]
+    + [lambda t=t: report.reproduce(["tensor-order3"], "unused", targets=t) for t in ("", 5, "a\0b", "no.npz", ".")]
+    + [lambda: report.reproduce(["solution-set", "tensor-order3"], "unused", targets="unused.npz")],
     "z": [lambda z=z: rf.two_by_two(z) for z in (0, "a", NAN, HUGE, True, [1.0], np.timedelta64(1))],
     "position": [lambda p=p: rf.two_by_two(position=p) for p in ((2, 0), 3, "ab", (0.0, 1.0), (True, False), (0,), EYE)]
     + [lambda p=p: rf.theory.required_det_sign(p, 1.0, 1.0) for p in ([[0], [1]], 3, (0, 2))],

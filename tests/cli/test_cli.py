@@ -1,12 +1,16 @@
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import types
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 import rankfall
 import rankfall.report
@@ -241,3 +245,122 @@ def test_info():
     assert done.returncode == 0, done.stderr
     for words in ("rankfall ", "jax ", "device 0: ", "settings come from ", "solution-set"):
         assert words in done.stdout
+
+
+@pytest.fixture
+def small_tensors(monkeypatch):
+    """Experiments on tensors of 3 x 3 x 3 instead, a few steps each."""
+    import rankfall.experiments as real
+
+    def load_settings(name, full=False):
+        small = {"extent": 3, "components": 4, "observed": [20, 26], "enough": {"1": 20, "3": 20}, "repetitions": 1}
+        return read(name, full).model_copy(update=small | {"steps": 3})
+
+    read = real.load_settings
+    monkeypatch.setattr(real, "load_settings", load_settings)
+
+
+def _target_arrays():
+    rng = np.random.default_rng(0)
+    names = [f"rank_{rank}_order_3" for rank in (1, 3)]
+    tensors = {f"{name}_target": rng.normal(size=(3, 3, 3)).astype("float32") for name in names}
+    return tensors | {f"{name}_observation_order": rng.permutation(27).astype("int32") for name in names}
+
+
+def _reproduce_with(targets, tmp_path, *names):
+    words = ["--quiet", "--targets", str(targets), "--out", str(tmp_path / "out")]
+    return main(["reproduce", *(names or ["tensor-order3"]), *words])
+
+
+def test_targets_of_the_user_are_trained_on(small_tensors, tmp_path):
+    arrays = _target_arrays()
+    np.savez(tmp_path / "mine.npz", **arrays)
+    assert _reproduce_with(tmp_path / "mine.npz", tmp_path) in (0, 1)
+    with xr.open_dataset(tmp_path / "out" / "tensor-order3" / "data.nc", engine="h5netcdf") as stored:
+        data = stored.load()
+    digest = sha256((tmp_path / "mine.npz").read_bytes()).hexdigest()
+    assert (data.attrs["targets"], data.attrs["targets_sha256"]) == ("mine.npz", digest)
+    assert json.loads(data.attrs["settings"])["targets"] == {"file": "mine.npz", "sha256": digest}
+    assert str(tmp_path) not in str(data.attrs)
+    # With zeros at what is not among the first n, the error is the norm of the rest.
+    for rank in (1, 3):
+        flat = arrays[f"rank_{rank}_order_3_target"].ravel()[arrays[f"rank_{rank}_order_3_observation_order"]]
+        rest = [np.linalg.norm(flat[n:]) / np.linalg.norm(flat) for n in (20, 26)]
+        np.testing.assert_allclose(data["linear_error"].sel(target_rank=rank), rest, rtol=1e-6)
+
+
+def test_without_a_file_nothing_is_said_of_one(small_tensors, tmp_path):
+    main(["reproduce", "tensor-order3", "--quiet", "--out", str(tmp_path)])
+    with xr.open_dataset(tmp_path / "tensor-order3" / "data.nc", engine="h5netcdf") as stored:
+        assert "targets" not in stored.attrs and json.loads(stored.attrs["settings"])["targets"] is None
+
+
+def _damaged(path):
+    np.savez(path, **_target_arrays())
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(60)  # inside the first array
+    path.write_bytes(content)
+
+
+def _one_array(path):
+    with path.open("wb") as file:  # a name would get another ending
+        np.save(file, np.ones(3))
+
+
+TENSOR, ORDER = "rank_3_order_3_target", "rank_1_order_3_observation_order"
+BAD_TARGETS = {
+    "no file": (None, "cannot be read (No such file or directory)"),
+    "a folder": (lambda path: path.mkdir(), "cannot be read (Is a directory)"),
+    "a text": (lambda path: path.write_text("1 2 3"), "is no .npz file"),
+    "an empty file": (lambda path: path.touch(), "is no .npz file"),
+    "one array": (_one_array, "is no .npz file"),
+    "damaged": (_damaged, "cannot be read; write one by np.savez"),
+    "objects": ({TENSOR: np.array([[None]])}, "cannot be read; write one by np.savez"),
+    "no tensor": ({TENSOR: None}, f"{TENSOR} cannot be found in it"),
+    "neither": ({TENSOR: None, ORDER: None}, f"{ORDER}, {TENSOR} cannot be found in it"),
+    "another shape": ({TENSOR: np.ones((3, 3))}, f"its {TENSOR} has shape (3, 3) and dtype float64"),
+    "complex": ({TENSOR: np.ones((3, 3, 3)) * 1j}, f"its {TENSOR} has shape (3, 3, 3) and dtype complex128"),
+    "NaN": ({TENSOR: np.full((3, 3, 3), np.nan)}, f"its {TENSOR} has the norm nan"),
+    "zero": ({TENSOR: np.zeros((3, 3, 3))}, f"its {TENSOR} has the norm 0"),
+    "a short order": ({ORDER: np.arange(26)}, f"its {ORDER} has shape (26,)"),
+    "real places": ({ORDER: np.arange(27.0)}, f"its {ORDER} has shape (27,) and dtype float64"),
+    "a place twice": ({ORDER: np.r_[0, np.arange(26)]}, f"its {ORDER} does not hold each of 0 to 26 once"),
+    "from one on": ({ORDER: np.arange(1, 28)}, f"its {ORDER} does not hold each of 0 to 26 once"),
+    "a slice unseen": (
+        {ORDER: np.argsort(np.arange(27) % 3 == 1, kind="stable")},
+        f"the first 18 of its {ORDER} have none of index 1 in mode 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_TARGETS))
+def test_targets_that_do_not_fit(small_tensors, tmp_path, capsys, monkeypatch, case):
+    made, sentence = BAD_TARGETS[case]
+    path = tmp_path / "mine.npz"
+    if isinstance(made, dict):
+        np.savez(path, **{name: array for name, array in (_target_arrays() | made).items() if array is not None})
+    elif made is not None:
+        made(path)
+    if case == "a slice unseen":
+        few = rankfall.experiments.load_settings("tensor-order3").model_copy(update={"observed": [18, 26]})
+        monkeypatch.setattr(rankfall.experiments, "load_settings", lambda name, full: few)
+    assert _reproduce_with(path, tmp_path) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"rankfall: targets is {str(path)!r}, but ") and sentence in said.err
+    assert said.err.count("\n") == 1 and said.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("names", [["solution-set", "tensor-order3"], ["component-norms"]])
+def test_targets_for_an_experiment_that_takes_none(tmp_path, capsys, names):
+    np.savez(tmp_path / "mine.npz", **_target_arrays())
+    assert _reproduce_with(tmp_path / "mine.npz", tmp_path, *names) == 2
+    sentence = f"but {names[0]} cannot take any; name only tensor-order3, tensor-order4 with it.\n"
+    assert capsys.readouterr().err.endswith(sentence)
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_shows_how_to_bring_targets(capsys):
+    assert main(["reproduce", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Example: rankfall reproduce tensor-order3 tensor-order4 --targets my_targets.npz" in said

@@ -41,9 +41,10 @@ NEEDS_ENTRY = {
     "tensor-order4": set(),
     "component-norms": set(),
     "mapping-rank": set(),
+    "circuit-equivalence": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "mapping-rank")
+OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "mapping-rank", "circuit-equivalence")
 
 
 @pytest.fixture(scope="module", params=list(EXPERIMENTS))
@@ -139,6 +140,29 @@ def test_claims_about_mappings_fall_when_ranks_and_errors_rise(stored):
     higher.attrs = dataset.attrs
     fallen = {c.name for c in EXPERIMENTS[name].claims(higher) if not c.holds}
     assert fallen == {"by-heart", *(f"{n}-completes" for n in ("shallow-circuit", "deep-circuit", "tanh-network"))}
+
+
+def test_claims_about_circuits_fall_with_what_they_are_about(stored):
+    """A rounding too many in loss or tensor, or a singular value too many, breaks just the claims about them."""
+    name, dataset = stored
+    if name != "circuit-equivalence":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    paths = {"shallow-trajectory", "deep-trajectory", "order-2-trajectory", "order-2-is-depth-2"}
+    circuits = dataset["path"].isin(["network", "depth 2"])
+    assert fallen(loss=dataset["loss"] * (1 + 1e-10 * circuits)) == paths
+    assert fallen(distance=dataset["distance"] + 1e-10) == paths
+    assert fallen(output_error=dataset["output_error"] + 1e-11) == {"shallow-outputs", "deep-outputs"}
+    assert fallen(gradient_error=dataset["gradient_error"] + 1e-11) == {"shallow-gradients", "deep-gradients"}
+    more = dataset["singular_values"] + 1e-6
+    assert fallen(singular_values=more) == {"rank-along-the-tree", "rank-of-one-position"}
+    fewer = dataset["singular_values"].where(dataset["number"] < 8, 0.0)
+    assert fallen(singular_values=fewer) == {"depth-separation"}
 
 
 def test_reduced_forms_go_far_enough():

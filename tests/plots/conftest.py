@@ -325,6 +325,38 @@ def mapping_rank():
     )  # fmt: skip
 
 
+def circuit_equivalence():
+    lanes = [
+        (model, path)
+        for model in ("shallow", "deep", "order 2")
+        for path in ("network", "nudged network", "factorization")
+    ]
+    lanes += [("order 2", "depth 2"), ("order 2", "depth 3")]
+    step = np.arange(0, 1001, 20)
+    far = {"network": 1e-15, "nudged network": 1e-6, "factorization": 0.0, "depth 2": 1e-15, "depth 3": 1e-1}
+    rate = {"shallow": 100, "deep": 200, "order 2": 50}
+    cuts = ["1", "2", "3", "4", "1,2", "1,3"]
+    spectra = np.full((2, 6, 16), np.nan)
+    for cut, rank in enumerate((3, 3, 3, 3, 2, 9)):
+        spectra[:, cut, : 4 if cut < 4 else 16] = 1e-16
+        spectra[:, cut, :rank] = np.geomspace(10, 1, rank)
+    return xr.Dataset(
+        {
+            "loss": (("lane", "step"), np.stack([np.exp(-step / rate[model]) for model, _ in lanes])),
+            "distance": (("lane", "step"), np.stack([far[path] * np.sqrt(step) for _, path in lanes])),
+            "singular_values": (("circuit", "cut", "number"), spectra),
+        },
+        coords={
+            "model": ("lane", [model for model, _ in lanes]),
+            "path": ("lane", [path for _, path in lanes]),
+            "step": step,
+            "circuit": ["shallow", "deep"],
+            "cut": cuts,
+        },
+        attrs={"order": 4, "extent": 4, "widths": [3, 3, 2], "nudge": 1e-6},
+    )
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -341,6 +373,7 @@ DATASETS = {
     "tensor-order4": tensor_order,
     "component-norms": component_norms,
     "mapping-rank": mapping_rank,
+    "circuit-equivalence": circuit_equivalence,
 }
 
 

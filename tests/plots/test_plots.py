@@ -23,6 +23,7 @@ PANELS = {
     "tensor-order4": 4,
     "component-norms": 4,
     "mapping-rank": 4,
+    "circuit-equivalence": 3,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
 MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence", "balancedness"]

@@ -98,12 +98,24 @@ def _options(
     pass
 
 
-@app.command(epilog="Example: rankfall reproduce solution-set norms-and-rank --out results")
+@app.command(
+    epilog="Example: rankfall reproduce solution-set norms-and-rank --out results\n\n"
+    "Example: rankfall reproduce tensor-order3 tensor-order4 --targets my_targets.npz"
+)
 def reproduce(
     names: Names = None,
     full: Annotated[bool, typer.Option("--full", help="Run at the size of the paper, not the reduced form.")] = False,
     out: Out = "out",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the claims and the page.")] = False,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            "--targets",
+            metavar="FILE",
+            help="Tensors of your own, with the order of their observations, for tensor-order3 and tensor-order4: an "
+            ".npz file of rank_R_order_N_target and rank_R_order_N_observation_order.",
+        ),
+    ] = None,
 ) -> int:
     """Run the experiments of the talk, check their claims and write a page about them."""
     from rich.console import Console
@@ -113,7 +125,7 @@ def reproduce(
 
     console = Console(markup=False, highlight=False)
     wanted = names or list(experiments.EXPERIMENTS)
-    claims = reproduce(wanted, out, full=full, console=None if quiet else console, progress=not quiet)
+    claims = reproduce(wanted, out, full=full, console=None if quiet else console, progress=not quiet, targets=targets)
     _print_claims(claims)
     console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
     print(write_page(out, _stored(out)))  # alone on a line and never wrapped, to be copied

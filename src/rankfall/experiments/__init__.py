@@ -2,6 +2,7 @@
 
 from . import (
     balancedness,
+    circuit_equivalence,
     component_norms,
     convergence,
     depth_law,
@@ -37,6 +38,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tensor_order4,
         component_norms,
         mapping_rank,
+        circuit_equivalence,
     )
 }
 

@@ -15,6 +15,7 @@ from ..factorizations import CPFactorization
 from ..problems import TensorCompletion
 from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, not_interrupted
+from .targets import Targets, read_targets
 
 SOURCE = "Razin and Cohen (2020), section 6"
 
@@ -39,6 +40,17 @@ class TensorOrder(Settings):
     loss: float
     steps: int
     rtol: float
+    # Instead of random tensors and observations; see `with_targets`.
+    targets: Targets | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents of the tensors."""
+        return (self.extent,) * self.order
+
+    def with_targets(self, file: Any) -> "TensorOrder":
+        """Return these settings with tensors and orders of observation out of a file, which is checked."""
+        return self.model_copy(update={"targets": read_targets(file, self.ranks, self.shape, min(self.observed))})
 
 
 def compute(settings: TensorOrder, progress: bool) -> xr.Dataset:
@@ -70,20 +82,28 @@ def compute(settings: TensorOrder, progress: bool) -> xr.Dataset:
     dataset.attrs |= {"order": settings.order, "extent": settings.extent, "rtol": settings.rtol, **enough}
     dataset.attrs |= {"factor_std": settings.factor_std, "tolerance": settings.tolerance}
     dataset.attrs |= {"large_std": settings.large_std, "problem": "TensorCompletion", "loss": "mse", "dtype": "float64"}
+    if settings.targets is not None:
+        dataset.attrs |= {"targets": settings.targets.file, "targets_sha256": settings.targets.sha256}
     return dataset
 
 
 def _problem(settings: TensorOrder, rank: int, observed: int) -> tuple[TensorCompletion, np.ndarray]:
-    shape = (settings.extent,) * settings.order
-    key = jax.random.fold_in(jax.random.key(settings.seed), 10 * settings.order + rank)
-    draw, choose = jax.random.split(key)
-    truth = CPFactorization.init(shape, rank, factor_std=1.0, key=draw).full()
-    truth = truth / np.linalg.norm(truth)
-    with double_precision():
-        # One order of the entries: more observations are those of fewer and some on top.
-        order = np.asarray(jax.random.permutation(choose, truth.size))
+    shape = settings.shape
+    if settings.targets is None:
+        truth, order = _drawn(settings, rank)
+    else:
+        truth, order = settings.targets.tensors[rank], settings.targets.orders[rank]
     where = np.stack(np.unravel_index(order[:observed], shape), axis=1)
     return TensorCompletion.from_coo(where, truth[tuple(where.T)], shape, loss="mse", truth=truth), truth
+
+
+def _drawn(settings: TensorOrder, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random tensor, and one order of its entries: more observations are those of fewer and some on top."""
+    key = jax.random.fold_in(jax.random.key(settings.seed), 10 * settings.order + rank)
+    draw, choose = jax.random.split(key)
+    truth = CPFactorization.init(settings.shape, rank, factor_std=1.0, key=draw).full()
+    with double_precision():
+        return truth / np.linalg.norm(truth), np.asarray(jax.random.permutation(choose, truth.size))
 
 
 def _train(

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from . import (
     balancedness,
+    circuit_equivalence,
     component_norms,
     convergence,
     depth_law,
@@ -38,6 +39,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "tensor-order4": tensor_order.draw,
     "component-norms": component_norms.draw,
     "mapping-rank": mapping_rank.draw,
+    "circuit-equivalence": circuit_equivalence.draw,
 }
 
 
@@ -65,7 +67,7 @@ def draw(name: str, dataset: xr.Dataset) -> Figure:
     --------
     >>> from rankfall import plots
     >>> sorted(plots.DRAWINGS)[:2]
-    ['balancedness', 'component-norms']
+    ['balancedness', 'circuit-equivalence']
     """
     if name not in DRAWINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")

@@ -32,6 +32,7 @@ def reproduce(
     full: bool = False,
     console: Console | None = None,
     progress: bool = True,
+    targets: str | os.PathLike[str] | None = None,
 ) -> list[tuple[str, Claim]]:
     """Run experiments, and store of each the data, the figure and the claims in ``out/NAME``.
 
@@ -49,6 +50,10 @@ def reproduce(
         Where to say what runs and how long it took; without one nothing is said.
     progress : bool, default True
         Whether experiments show a bar on stderr.
+    targets : path, optional
+        An ``.npz`` file for experiments on tensors (``tensor-order3``, ``tensor-order4``) to train on instead of random
+        targets: ``rank_R_order_N_target``, and ``rank_R_order_N_observation_order``, a permutation of the flat indices
+        (C order) whose first ``n`` are the ``n`` observations. Targets are scaled to norm one.
 
     Returns
     -------
@@ -59,7 +64,7 @@ def reproduce(
     ------
     ValueError
         If a name is unknown, ``out`` is no path or cannot be written, or ``out/NAME`` holds something else than a
-        result.
+        result; if ``targets`` cannot be read or does not fit, or an experiment takes none.
 
     Examples
     --------
@@ -74,6 +79,7 @@ def reproduce(
     _checks.flag("progress", progress)
     if console is not None and not isinstance(console, Console):
         raise ValueError(f"console is {_checks.shortened(console)}, but must be a rich.console.Console or None.")
+    settings = _settings(names, full, targets)
     folder = _writable(_checks.folder("out", out))
     with storing(folder):
         for name in names:
@@ -82,18 +88,33 @@ def reproduce(
     results: list[tuple[str, Claim]] = []
     for name in names:
         say(f"{name}: running ...")
-        claims, seconds = _run(name, folder, full, progress)
+        claims, seconds = _run(name, folder, settings[name], full, progress)
         say(f"{name}: {seconds:.1f} s")
         results += [(name, claim) for claim in claims]
     return results
 
 
-def _run(name: str, out: Path, full: bool, progress: bool) -> tuple[list[Claim], float]:
+def _settings(names: list[str], full: bool, targets: Any) -> dict[str, Any]:
+    """Load the settings of every experiment, the user's targets read and checked."""
+    from .. import experiments
+
+    if targets is not None:
+        takers = [name for name, one in experiments.EXPERIMENTS.items() if hasattr(one.settings, "with_targets")]
+        others = [name for name in names if name not in takers]
+        if others:
+            raise ValueError(
+                f"targets is {str(targets)!r}, but {', '.join(others[:3])}"
+                f"{' ...' if len(others) > 3 else ''} cannot take any; name only {', '.join(takers)} with it."
+            )
+    settings: dict[str, Any] = {name: experiments.load_settings(name, full=full) for name in names}
+    return settings if targets is None else {name: one.with_targets(targets) for name, one in settings.items()}
+
+
+def _run(name: str, out: Path, settings: Any, full: bool, progress: bool) -> tuple[list[Claim], float]:
     """Compute one experiment into a sibling folder, and put that in its place once it is whole."""
     from .. import experiments
 
     experiment = experiments.EXPERIMENTS[name]
-    settings = experiments.load_settings(name, full=full)
     partial = out / f".{name}.partial-{os.getpid()}"
     _remove(partial)
     try:
