@@ -173,7 +173,7 @@ def by_hand(record: Record, values: dict[str, np.ndarray]) -> dict[str, np.ndarr
     matrices = values.pop(AT_HAND)
     for measure in record.measures:
         if callable(measure) and name_of(measure) not in values:
-            values[name_of(measure)] = np.array([_number(measure, w) for w in matrices], dtype=np.float64)
+            values[name_of(measure)] = _numbers(measure, matrices)
     return values
 
 
@@ -191,14 +191,14 @@ def _compiles(measure: Callable[[Any], Any], shape: tuple[int, ...], dtype: str)
     return hasattr(found, "shape")
 
 
-def _number(measure: Callable[[Any], Any], matrix: np.ndarray) -> float:
-    value = measure(matrix)
+def _numbers(measure: Callable[[Any], Any], matrices: np.ndarray) -> np.ndarray:
+    found = [measure(w) for w in matrices]
     try:
-        return float(value)
+        return np.array(found, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"measures holds {name_of(measure)}, which gave {_checks.shortened(value)}, but a function of NumPy arrays "
-            "must give one real number for a matrix."
+            f"measures holds {name_of(measure)}, which gave {_checks.shortened(found[-1])}, but a function of NumPy "
+            "arrays must give a real number for a matrix, or as many for every matrix."
         ) from None
 
 

@@ -18,9 +18,7 @@ from .matricization import bipartitions, matricization_effective_ranks, matriciz
 BLOCK = 4096
 
 
-def grid_tensor(
-    function: Callable[[Any], Any], points: Any, positions: int | None = None, *, batched: bool = False
-) -> Array:
+def grid_tensor(function: Any, points: Any, positions: int | None = None, *, batched: bool = False) -> Array:
     """Values of a function of N inputs at all combinations of template points, a tensor of order N.
 
     On one-hot template points it is the tensor of a tensor factorization; for any network it is the input-output
@@ -96,7 +94,7 @@ class MappingRank(NamedTuple):
 
 
 def mapping_rank(
-    function: Callable[[Any], Any],
+    function: Any,
     points: Any,
     positions: int | None = None,
     *,
@@ -149,11 +147,11 @@ def mapping_rank(
 def template_points(points: Any, positions: int | None) -> list[np.ndarray]:
     """Return the template points of each position."""
     if positions is None:
-        expected = (
-            "a list of arrays (templates, features), one for each of two positions or more, or one with positions="
-        )
         if isinstance(points, str) or not isinstance(points, Sequence) or len(points) < 2:
-            raise ValueError(f"points is {_checks.shortened(points)}, but must be {expected}.")
+            raise ValueError(
+                f"points is {_checks.shortened(points)}, but must be a list of two arrays (templates, features) or "
+                "more, one for each position; points that are the same for all need positions=."
+            )
         listed = list(points)
     else:
         if _checks.positive_integer("positions", positions) < 2:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -62,9 +62,7 @@ class GridNetwork(AbstractFactorization):
     factors: tuple[Array, ...]
     form: "_Form" = eqx.field(static=True)
 
-    def __init__(
-        self, network: Callable[[Any], Any], points: Any, positions: int | None = None, output: int | None = None
-    ) -> None:
+    def __init__(self, network: Any, points: Any, positions: int | None = None, output: int | None = None) -> None:
         if not callable(network):
             raise ValueError(f"network is {_checks.shortened(network)}, but must be a callable Equinox module.")
         templates = template_points(points, positions)
