@@ -33,7 +33,7 @@ def test_full_tensors_of_cp_and_tucker(tensor):
 
 
 def test_fits_of_the_bracket_are_as_good_as_parafac():
-    """A tensor of rank 3 with noise: the bracket's error at rank 3 is no larger than that of the other library's ALS."""
+    """A tensor of rank 3 with noise: at rank 3 the error is no larger than that of the other library's ALS."""
     cp = rf.CPFactorization.init((6, 5, 4), 3, factor_std=1.0, key=KEY)
     noisy = cp.full() / np.linalg.norm(cp.full())
     noisy = noisy + 1e-3 * np.random.default_rng(1).normal(size=noisy.shape) / np.sqrt(noisy.size)
