@@ -40,9 +40,10 @@ NEEDS_ENTRY = {
     "tensor-order3": set(),
     "tensor-order4": set(),
     "component-norms": set(),
+    "rank-of-data": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms")
+OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "rank-of-data")
 
 
 @pytest.fixture(scope="module", params=list(EXPERIMENTS))
@@ -125,6 +126,26 @@ def test_claims_about_components_fall_when_two_are_exchanged(stored):
     broken.attrs = dataset.attrs
     fallen = {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
     assert {"one-after-another", "all-that-are-needed", "no-more-than-needed", "law-of-the-norms"} <= fallen
+
+
+def test_claims_about_data_fall_when_variants_are_exchanged(stored):
+    name, dataset = stored
+    if name != "rank-of-data":
+        return
+
+    def fallen(broken):
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    exchanged = dataset.assign_coords(variant=["random images", "random labels", "original"])
+    assert fallen(exchanged) >= {
+        "low-rank-fits-the-original", "so-for-every-class", "random-data-need-more", "carries-over",
+    }  # fmt: skip
+    assert fallen(dataset.assign_coords(rank=dataset["rank"].values[::-1])) >= {"errors-fall-with-the-rank"}
+    one = dataset.copy(deep=True)
+    one["train_error"][0, 0, 6] = one["train_error"][0, 1, 6]
+    assert fallen(one) == {"so-for-every-class"}
+    assert fallen(dataset * np.nan) == {c.name for c in EXPERIMENTS[name].claims(dataset)}
 
 
 def test_reduced_forms_go_far_enough():

@@ -308,6 +308,17 @@ def component_norms():
     )
 
 
+def rank_of_data():
+    ranks, over = np.array([1, 2, 4]), ("rank", "variant", "class")
+    level = np.stack([[0.044, 0.088, 0.087], [0.041, 0.087, 0.083], [0.039, 0.085, 0.072]])
+    error = level[..., None] + 1e-3 * np.arange(-5, 5)
+    return xr.Dataset(
+        {"train_error": (over, error), "test_error": (over, 1.1 * error), "variance": ("class", np.full(10, 0.09))},
+        coords={"rank": ranks, "variant": ["original", "random labels", "random images"], "class": np.arange(10)},
+        attrs={"order": 64, "images": 4000, "test_images": 2000, "compared": 4},
+    )
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -323,6 +334,7 @@ DATASETS = {
     "tensor-order3": tensor_order,
     "tensor-order4": tensor_order,
     "component-norms": component_norms,
+    "rank-of-data": rank_of_data,
 }
 
 

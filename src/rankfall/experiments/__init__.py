@@ -10,6 +10,7 @@ from . import (
     norm_of_regression,
     norms_and_rank,
     perturbation,
+    rank_of_data,
     singular_values,
     solution_set,
     tensor_order3,
@@ -35,6 +36,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tensor_order3,
         tensor_order4,
         component_norms,
+        rank_of_data,
     )
 }
 

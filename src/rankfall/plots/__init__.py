@@ -15,6 +15,7 @@ from . import (
     norm_of_regression,
     norms_and_rank,
     perturbation,
+    rank_of_data,
     singular_values,
     solution_set,
     tensor_order,
@@ -36,6 +37,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "tensor-order3": tensor_order.draw,
     "tensor-order4": tensor_order.draw,
     "component-norms": component_norms.draw,
+    "rank-of-data": rank_of_data.draw,
 }
 
 
