@@ -40,10 +40,11 @@ NEEDS_ENTRY = {
     "tensor-order3": set(),
     "tensor-order4": set(),
     "component-norms": set(),
+    "overparameterisation": set(),
     "rank-of-data": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "rank-of-data")
+OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "overparameterisation", "rank-of-data")
 
 
 @pytest.fixture(scope="module", params=list(EXPERIMENTS))
@@ -126,6 +127,34 @@ def test_claims_about_components_fall_when_two_are_exchanged(stored):
     broken.attrs = dataset.attrs
     fallen = {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
     assert {"one-after-another", "all-that-are-needed", "no-more-than-needed", "law-of-the-norms"} <= fallen
+
+
+def test_claims_about_sizes_fall_where_one_run_does(stored):
+    """One run with one more rank, a larger error or another component in use, of the widest of each family."""
+    name, dataset = stored
+    if name != "overparameterisation":
+        return
+
+    def fallen(chosen, **changed):
+        broken = dataset.copy(deep=True)
+        for variable, value in changed.items():
+            broken[variable][np.flatnonzero(chosen)[-1]] = value
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    for family in ("tensor", "matrix"):
+        mine = dataset["family"] == family
+        small, widest = dataset["start"] < 0.1, dataset["size"] == dataset["size"].where(mine).max()
+        near, far = mine & small & widest, mine & ~small & widest
+        rank = int(dataset.attrs[f"{family}_rank"])
+        assert fallen(near, upper=rank + 1) == {f"{family}-rank-is-found-at-every-size"}
+        assert fallen(near, lower=rank - 1) == {f"{family}-rank-is-found-at-every-size"}
+        assert fallen(near, error=1e-3) == {f"{family}-is-completed-at-every-size"}
+        assert fallen(far, lower=rank) == {f"{family}-rank-grows-from-a-large-start"}
+        assert fallen(far, error=1e-3) == {f"{family}-is-not-completed-from-a-large-start"}
+        assert fallen(far, stop_reason="st") == {f"{family}-is-not-completed-from-a-large-start"}
+        assert fallen(near, used=4.0, effective_rank=2.1) == {
+            "tensor-uses-as-many-at-every-size" if family == "tensor" else "matrix-has-one-effective-rank"
+        }
 
 
 def test_claims_about_data_fall_when_variants_are_exchanged(stored):

@@ -22,6 +22,7 @@ PANELS = {
     "tensor-order3": 4,
     "tensor-order4": 4,
     "component-norms": 4,
+    "overparameterisation": 4,
     "rank-of-data": 3,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]

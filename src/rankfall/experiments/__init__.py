@@ -9,6 +9,7 @@ from . import (
     gradient_flow,
     norm_of_regression,
     norms_and_rank,
+    overparameterisation,
     perturbation,
     rank_of_data,
     singular_values,
@@ -36,6 +37,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tensor_order3,
         tensor_order4,
         component_norms,
+        overparameterisation,
         rank_of_data,
     )
 }

@@ -14,6 +14,7 @@ from . import (
     gradient_flow,
     norm_of_regression,
     norms_and_rank,
+    overparameterisation,
     perturbation,
     rank_of_data,
     singular_values,
@@ -37,6 +38,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "tensor-order3": tensor_order.draw,
     "tensor-order4": tensor_order.draw,
     "component-norms": component_norms.draw,
+    "overparameterisation": overparameterisation.draw,
     "rank-of-data": rank_of_data.draw,
 }
 
