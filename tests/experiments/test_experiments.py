@@ -27,24 +27,34 @@ NEEDS_ENTRY = {
     },
     "solution-set": {"closed-forms"},
     "determinant-sign": {"right-half-grows", "small-imbalance-keeps-sign"},
-    "norm-of-regression": set(),
     "gradient-flow": {*(f"bound-depth-{depth}" for depth in (2, 3, 4, 8)), "growth", "determinant-depth-2"},
     "depth-law": {"law-depth-3", "law-depth-4", "determinant-depth-2", "determinant-is-the-excess"},
-    "singular-values": set(),
     "convergence": {
         "entry-grows-like-the-cube-root-of-time",
         "time-to-the-next-orders",
         "small-starts-pay-the-escape",
         "trace-difference-rises",
     },
+    "norm-of-regression": set(),
+    "singular-values": set(),
     "tensor-order3": set(),
     "tensor-order4": set(),
     "component-norms": set(),
     "mapping-rank": set(),
     "circuit-equivalence": set(),
+    "overparameterisation": set(),
+    "rank-of-data": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "mapping-rank", "circuit-equivalence")
+OF_TENSORS = (
+    "circuit-equivalence",
+    "component-norms",
+    "mapping-rank",
+    "overparameterisation",
+    "rank-of-data",
+    "tensor-order3",
+    "tensor-order4",
+)
 
 
 @pytest.fixture(scope="module", params=list(EXPERIMENTS))
@@ -163,6 +173,54 @@ def test_claims_about_circuits_fall_with_what_they_are_about(stored):
     assert fallen(singular_values=more) == {"rank-along-the-tree", "rank-of-one-position"}
     fewer = dataset["singular_values"].where(dataset["number"] < 8, 0.0)
     assert fallen(singular_values=fewer) == {"depth-separation"}
+
+
+def test_claims_about_sizes_fall_where_one_run_does(stored):
+    """One run with one more rank, a larger error or another component in use, of the widest of each family."""
+    name, dataset = stored
+    if name != "overparameterisation":
+        return
+
+    def fallen(chosen, **changed):
+        broken = dataset.copy(deep=True)
+        for variable, value in changed.items():
+            broken[variable][np.flatnonzero(chosen)[-1]] = value
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    for family in ("tensor", "matrix"):
+        mine = dataset["family"] == family
+        small, widest = dataset["start"] < 0.1, dataset["size"] == dataset["size"].where(mine).max()
+        near, far = mine & small & widest, mine & ~small & widest
+        rank = int(dataset.attrs[f"{family}_rank"])
+        assert fallen(near, upper=rank + 1) == {f"{family}-rank-is-found-at-every-size"}
+        assert fallen(near, lower=rank - 1) == {f"{family}-rank-is-found-at-every-size"}
+        assert fallen(near, error=1e-3) == {f"{family}-is-completed-at-every-size"}
+        assert fallen(far, lower=rank) == {f"{family}-rank-grows-from-a-large-start"}
+        assert fallen(far, error=1e-3) == {f"{family}-is-not-completed-from-a-large-start"}
+        assert fallen(far, stop_reason="st") == {f"{family}-is-not-completed-from-a-large-start"}
+        assert fallen(near, used=4.0, effective_rank=2.1) == {
+            "tensor-uses-as-many-at-every-size" if family == "tensor" else "matrix-has-one-effective-rank"
+        }
+
+
+def test_claims_about_data_fall_when_variants_are_exchanged(stored):
+    name, dataset = stored
+    if name != "rank-of-data":
+        return
+
+    def fallen(broken):
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    exchanged = dataset.assign_coords(variant=["random images", "random labels", "original"])
+    assert fallen(exchanged) >= {
+        "low-rank-fits-the-original", "so-for-every-class", "random-data-need-more", "carries-over",
+    }  # fmt: skip
+    assert fallen(dataset.assign_coords(rank=dataset["rank"].values[::-1])) >= {"errors-fall-with-the-rank"}
+    one = dataset.copy(deep=True)
+    one["train_error"][0, 0, 6] = one["train_error"][0, 1, 6]
+    assert fallen(one) == {"so-for-every-class"}
+    assert fallen(dataset * np.nan) == {c.name for c in EXPERIMENTS[name].claims(dataset)}
 
 
 def test_reduced_forms_go_far_enough():

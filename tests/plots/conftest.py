@@ -357,6 +357,44 @@ def circuit_equivalence():
     )
 
 
+def overparameterisation():
+    rows = [
+        (family, size, start, repetition)
+        for family, sizes, starts in (("tensor", (2, 3, 36, 72), (1e-3, 0.5)), ("matrix", (1, 2, 12, 24), (1e-6, 0.3)))
+        for size in sizes
+        for start in starts
+        for repetition in range(3)
+    ]
+    family, size, start, repetition = (np.array(column) for column in zip(*rows, strict=True))
+    rank = np.where(family == "tensor", 3, 2)
+    error = np.where(size < rank, 0.5, np.where(start > 0.1, 1e-5 * size**3.0, 1e-5)) * (1 + repetition)
+    lower = np.where(start > 0.1, np.minimum(size, 6), np.minimum(size, rank))
+    return xr.Dataset(
+        {
+            "error": ("run", error),
+            "lower": ("run", lower),
+            "upper": ("run", np.where(lower == 6, 36, lower)),
+        },
+        coords={"family": ("run", family), "size": ("run", size), "start": ("run", start)},
+        attrs={
+            "tensor_rank": 3, "tensor_most": 36, "tensor_extent": 6, "tensor_order": 3, "tensor_starts": [1e-3, 0.5],
+            "matrix_rank": 2, "matrix_most": 12, "matrix_extent": 12, "matrix_order": 2, "matrix_starts": [1e-6, 0.3],
+            "matrix_depth": 3, "rtol": 1e-3,
+        },
+    )  # fmt: skip
+
+
+def rank_of_data():
+    ranks, over = np.array([1, 2, 4]), ("rank", "variant", "class")
+    level = np.stack([[0.044, 0.088, 0.087], [0.041, 0.087, 0.083], [0.039, 0.085, 0.072]])
+    error = level[..., None] + 1e-3 * np.arange(-5, 5)
+    return xr.Dataset(
+        {"train_error": (over, error), "test_error": (over, 1.1 * error), "variance": ("class", np.full(10, 0.09))},
+        coords={"rank": ranks, "variant": ["original", "random labels", "random images"], "class": np.arange(10)},
+        attrs={"order": 64, "images": 4000, "test_images": 2000, "compared": 4},
+    )
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -374,6 +412,8 @@ DATASETS = {
     "component-norms": component_norms,
     "mapping-rank": mapping_rank,
     "circuit-equivalence": circuit_equivalence,
+    "overparameterisation": overparameterisation,
+    "rank-of-data": rank_of_data,
 }
 
 

@@ -24,6 +24,8 @@ PANELS = {
     "component-norms": 4,
     "mapping-rank": 4,
     "circuit-equivalence": 3,
+    "overparameterisation": 4,
+    "rank-of-data": 3,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
 MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence", "balancedness"]

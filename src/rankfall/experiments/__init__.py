@@ -11,7 +11,9 @@ from . import (
     mapping_rank,
     norm_of_regression,
     norms_and_rank,
+    overparameterisation,
     perturbation,
+    rank_of_data,
     singular_values,
     solution_set,
     tensor_order3,
@@ -39,6 +41,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         component_norms,
         mapping_rank,
         circuit_equivalence,
+        overparameterisation,
+        rank_of_data,
     )
 }
 

@@ -16,7 +16,9 @@ from . import (
     mapping_rank,
     norm_of_regression,
     norms_and_rank,
+    overparameterisation,
     perturbation,
+    rank_of_data,
     singular_values,
     solution_set,
     tensor_order,
@@ -40,6 +42,8 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "component-norms": component_norms.draw,
     "mapping-rank": mapping_rank.draw,
     "circuit-equivalence": circuit_equivalence.draw,
+    "overparameterisation": overparameterisation.draw,
+    "rank-of-data": rank_of_data.draw,
 }
 
 
