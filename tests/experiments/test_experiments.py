@@ -40,9 +40,10 @@ NEEDS_ENTRY = {
     "tensor-order3": set(),
     "tensor-order4": set(),
     "component-norms": set(),
+    "hierarchical": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms")
+OF_TENSORS = ("tensor-order3", "tensor-order4", "component-norms", "hierarchical")
 
 
 @pytest.fixture(scope="module", params=list(EXPERIMENTS))
@@ -125,6 +126,27 @@ def test_claims_about_components_fall_when_two_are_exchanged(stored):
     broken.attrs = dataset.attrs
     fallen = {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
     assert {"one-after-another", "all-that-are-needed", "no-more-than-needed", "law-of-the-norms"} <= fallen
+
+
+def test_claims_about_three_factorizations_fall_each_by_what_it_measures(stored):
+    name, dataset = stored
+    if name != "hierarchical":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    kinds = ("matrix", "CP", "hierarchical")
+    assert fallen(error=dataset["error"] + 0.01) == {f"{kind}-is-completed" for kind in kinds}
+    flat = dataset["norms"].where(dataset["component"] != 2, dataset["norms"].isel(component=0))
+    assert fallen(norms=flat) == {f"{kind}-one-after-another" for kind in kinds}
+    more = dataset["norms"].where(dataset["component"] < 3, dataset["norms"].isel(component=0))
+    assert fallen(norms=more) == {f"{kind}-as-many-as-the-rank" for kind in kinds}
+    laws = {"law-of-the-local-norms", "law-of-balanced-starts"}
+    assert fallen(law_error=dataset["law_error"].roll(rule=-1)) == laws
+    assert fallen(law_error=dataset["law_error"] + 1e-6) == laws
 
 
 def test_reduced_forms_go_far_enough():

@@ -22,6 +22,7 @@ PANELS = {
     "tensor-order3": 4,
     "tensor-order4": 4,
     "component-norms": 4,
+    "hierarchical": 9,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
 MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence", "balancedness"]

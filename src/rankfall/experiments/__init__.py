@@ -7,6 +7,7 @@ from . import (
     depth_law,
     determinant_sign,
     gradient_flow,
+    hierarchical,
     norm_of_regression,
     norms_and_rank,
     perturbation,
@@ -35,6 +36,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         tensor_order3,
         tensor_order4,
         component_norms,
+        hierarchical,
     )
 }
 

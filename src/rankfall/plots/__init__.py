@@ -12,6 +12,7 @@ from . import (
     depth_law,
     determinant_sign,
     gradient_flow,
+    hierarchical,
     norm_of_regression,
     norms_and_rank,
     perturbation,
@@ -36,6 +37,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "tensor-order3": tensor_order.draw,
     "tensor-order4": tensor_order.draw,
     "component-norms": component_norms.draw,
+    "hierarchical": hierarchical.draw,
 }
 
 

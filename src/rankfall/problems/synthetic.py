@@ -146,5 +146,7 @@ def _noise(key: Any, count: int, deviation: float) -> np.ndarray:
     size = _checks.number("noise", deviation)
     if not 0 <= size < np.inf:
         raise ValueError(f"noise is {size}, but must be a standard deviation of zero or more.")
+    if size == 0:
+        return np.zeros(count)
     with double_precision():
         return size * np.asarray(jax.random.normal(key, (count,), dtype="float64"))
