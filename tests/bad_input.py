@@ -72,7 +72,8 @@ CASES = {
     "shape": [lambda s=s: COMPLETION.from_coo([[0, 1]], [1.0], s) for s in ((2, 2, 2), 5, (2, 0), (2.0, 2), None, EYE,
               np.array(2), (2**40, 2**40), (True, 2), "22")]
     + [lambda s=s: start(s) for s in ((2,), 2, (2, 0), (2**40, 2))]
-    + [lambda: rf.low_rank_completion(5, 1, 3, key=KEY)],
+    + [lambda: rf.low_rank_completion(5, 1, 3, key=KEY)]
+    + [lambda s=s: rf.low_cp_rank_completion(s, 1, 3, key=KEY) for s in (5, (5,), "22", (2**40, 2**40, 2), None, EYE)],
     "measurements": [lambda m=m: rf.MatrixSensing(m, [1.0]) for m in (EYE, "a", [[[1, 2], [3]]],
                      1j * np.ones((1, 2, 2)), np.ones((0, 2, 2)))],
     "inputs": [lambda x=x: rf.LinearRegression(x, [1.0]) for x in ("a", [1.0, 2.0], [[NAN, 2]], [[1j, 2]])],
@@ -85,6 +86,10 @@ CASES = {
     "size": [lambda s=s: rf.two_by_two(size=s) for s in (1, 2.5, 2**40, HUGE)],
     "rank": [lambda r=r: rf.low_rank_completion((5, 5), r, 3, key=KEY) for r in (0, 6, 1.5)]
     + [lambda r=r: rf.measures.distance_to_rank(EYE, r) for r in (-1, 1.5, "a")],
+    "rank ": [lambda r=r, f=f: f((3, 3, 3), r, 20, key=KEY) for r in (0, -1, 1.5, "a", None, True, HUGE, 2**60, (2, 1))
+              for f in (rf.low_cp_rank_completion, rf.low_hierarchical_rank_completion)]
+    + [lambda r=r: rf.low_hierarchical_rank_completion((3, 3, 3), r, 20, key=KEY) for r in ((), [2], (1, 2, 3))],
+    "rank[1]": [lambda: rf.low_hierarchical_rank_completion((3, 3, 3), (1, 0), 20, key=KEY)],
     "observed": [lambda n=n: rf.low_rank_completion((5, 5), 1, n, key=KEY) for n in (0, 26, 1.5)],
     "frobenius": [lambda f=f: rf.low_rank_completion((5, 5), 1, 3, key=KEY, frobenius=f) for f in (0, [1.0], "a")],
     "noise": [lambda n=n: rf.low_rank_completion((5, 5), 1, 3, key=KEY, noise=n) for n in (-1, "a", NAN, HUGE)],

@@ -64,6 +64,8 @@ CALLS = [
     (COMPLETION.from_coo, {"indices": [[0, 1]], "values": [1.0], "shape": (2, 2)} | FORM),
     (rf.two_by_two, {"z": 1.0, "z_prime": 1.0, "eps": 0.0, "position": (0, 0), "size": 2} | FORM),
     (rf.low_rank_completion, DRAWN | {"observed": 3}),
+    (rf.low_cp_rank_completion, DRAWN | {"shape": (2, 2, 2), "observed": 8}),
+    (rf.low_hierarchical_rank_completion, DRAWN | {"shape": (2, 2, 2), "observed": 8, "tree": (0, (1, 2))}),
     (rf.low_rank_sensing, DRAWN | {"measurements": 3}),
     (rf.MatrixSensing, {"measurements": np.ones((1, 2, 2)), "values": [1.0], "truth": EYE} | INFIMA | FORM),
     (rf.LinearRegression, {"inputs": [[1.0]], "targets": [1.0], "truth": [[1.0]]} | FORM),

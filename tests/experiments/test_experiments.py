@@ -44,11 +44,13 @@ NEEDS_ENTRY = {
     "circuit-equivalence": set(),
     "overparameterisation": set(),
     "rank-of-data": set(),
+    "hierarchical": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
 OF_TENSORS = (
     "circuit-equivalence",
     "component-norms",
+    "hierarchical",
     "mapping-rank",
     "overparameterisation",
     "rank-of-data",
@@ -221,6 +223,27 @@ def test_claims_about_data_fall_when_variants_are_exchanged(stored):
     one["train_error"][0, 0, 6] = one["train_error"][0, 1, 6]
     assert fallen(one) == {"so-for-every-class"}
     assert fallen(dataset * np.nan) == {c.name for c in EXPERIMENTS[name].claims(dataset)}
+
+
+def test_claims_about_three_factorizations_fall_each_by_what_it_measures(stored):
+    name, dataset = stored
+    if name != "hierarchical":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    kinds = ("matrix", "CP", "hierarchical")
+    assert fallen(error=dataset["error"] + 0.01) == {f"{kind}-is-completed" for kind in kinds}
+    flat = dataset["norms"].where(dataset["component"] != 2, dataset["norms"].isel(component=0))
+    assert fallen(norms=flat) == {f"{kind}-one-after-another" for kind in kinds}
+    more = dataset["norms"].where(dataset["component"] < 3, dataset["norms"].isel(component=0))
+    assert fallen(norms=more) == {f"{kind}-as-many-as-the-rank" for kind in kinds}
+    laws = {"law-of-the-local-norms", "law-of-balanced-starts"}
+    assert fallen(law_error=dataset["law_error"].roll(rule=-1)) == laws
+    assert fallen(law_error=dataset["law_error"] + 1e-6) == laws
 
 
 def test_reduced_forms_go_far_enough():

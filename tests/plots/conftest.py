@@ -395,6 +395,34 @@ def rank_of_data():
     )
 
 
+def hierarchical():
+    nodes = {"matrix": ["all"], "CP": ["all"], "hierarchical": ["(0, 1)", "(2, 3)", "((0, 1), (2, 3))"]}
+    rows = [(kind, start, node) for kind in nodes for start in ("small", "large") for node in nodes[kind]]
+    kind, start, node = (np.array(column) for column in zip(*rows, strict=True))
+    steps, count = np.arange(60), len(rows)
+    rise = np.stack([1 / (1 + np.exp(-(steps - 15 * (k + 1)))) for k in range(4)], axis=-1)
+    others = np.where(start == "small", 1e-3, 0.4)
+    norms = rise * np.stack([[1.0, 0.7, 0.5, other] for other in others])[:, None]
+    loss = np.repeat(np.exp(-steps / 2.0)[None], count, axis=0)
+    loss[start == "large", 40:] = np.nan
+    over = ("lane", "record")
+    return xr.Dataset(
+        {
+            "loss": (over, loss),
+            "step": (over, np.where(np.isfinite(loss), steps, -1)),
+            "error": (over, np.sqrt(loss) + others[:, None]),
+            "norms": ((*over, "component"), norms),
+        },
+        coords={
+            "factorization": ("lane", kind),
+            "start": ("lane", start),
+            "node": ("lane", node),
+            "std": ("lane", np.where(start == "small", 1e-3, 0.4)),
+        },
+        attrs={"rank": 3},
+    )
+
+
 DATASETS = {
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
@@ -414,6 +442,7 @@ DATASETS = {
     "circuit-equivalence": circuit_equivalence,
     "overparameterisation": overparameterisation,
     "rank-of-data": rank_of_data,
+    "hierarchical": hierarchical,
 }
 
 

@@ -26,6 +26,7 @@ PANELS = {
     "circuit-equivalence": 3,
     "overparameterisation": 4,
     "rank-of-data": 3,
+    "hierarchical": 9,
 }
 OVER_LOSS = ["unobserved-entry", "norms-and-rank", "perturbation"]
 MAY_BE_EMPTY = [*OVER_LOSS, "gradient-flow", "depth-law", "convergence", "balancedness"]

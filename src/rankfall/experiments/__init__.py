@@ -8,6 +8,7 @@ from . import (
     depth_law,
     determinant_sign,
     gradient_flow,
+    hierarchical,
     mapping_rank,
     norm_of_regression,
     norms_and_rank,
@@ -43,6 +44,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         circuit_equivalence,
         overparameterisation,
         rank_of_data,
+        hierarchical,
     )
 }
 

@@ -120,19 +120,37 @@ def hierarchical_rank(tensor: Any, tree: Any = None, rtol: float | None = None) 
     {(0, 1): 1, (0,): 2, (1,): 2, (2, 3): 1, (2,): 2, (3,): 2}
     """
     t = np.asarray(tensor_of_order_two("tensor", tensor))
-    tree = _halved(tuple(range(t.ndim))) if tree is None else tree
+    nodes = list(modes_below(tree_of_modes(tree, t.ndim)))
+    return {tuple(sorted(node)): _rank(t, node, rtol) for node in nodes[1:]}
+
+
+def tree_of_modes(tree: Any, order: int) -> Any:
+    """Return a tree over the modes, by default the balanced binary one; refuse one that lacks or repeats a mode."""
+    example = _halved(tuple(range(order)))
+    tree = example if tree is None else tree
     try:
-        nodes = list(_nodes(tree))
-        held = list(nodes[0])
+        held = next(modes_below(tree))
     except (TypeError, ValueError, RecursionError):
-        held = []
-    if sorted(held) != list(range(t.ndim)):
-        example = _halved(tuple(range(t.ndim)))
+        held = ()
+    if sorted(held) != list(range(order)):
         raise ValueError(
             f"tree is {_checks.shortened(tree)}, but must be nested tuples that hold each of the modes 0 to "
-            f"{t.ndim - 1} exactly once, two branches or more to a node, such as {example}."
+            f"{order - 1} exactly once, two branches or more to a node, such as {example}."
         )
-    return {tuple(sorted(node)): _rank(t, node, rtol) for node in nodes[1:]}
+    return tree
+
+
+def modes_below(tree: Any) -> Iterator[tuple[int, ...]]:
+    """Modes below each node, parents first; anything but nested tuples of integers is an error."""
+    if not isinstance(tree, tuple | list):
+        yield (_checks.integer("tree", tree, 0),)
+        return
+    if len(tree) < 2:
+        raise ValueError("a node has two branches or more")
+    branches = [list(modes_below(branch)) for branch in tree]
+    yield tuple(mode for branch in branches for mode in branch[0])
+    for branch in branches:
+        yield from branch
 
 
 def tensor_of_order_two(name: str, value: Any) -> Array:
@@ -166,16 +184,3 @@ def _rank(t: np.ndarray, modes: Sequence[int], rtol: float | None) -> int:
 def _halved(modes: tuple[int, ...]) -> Any:
     half = (len(modes) + 1) // 2
     return modes[0] if len(modes) == 1 else (_halved(modes[:half]), _halved(modes[half:]))
-
-
-def _nodes(tree: Any) -> Iterator[tuple[int, ...]]:
-    """Modes below each node, parents first; anything but nested tuples of integers is an error."""
-    if not isinstance(tree, tuple | list):
-        yield (_checks.integer("tree", tree, 0),)
-        return
-    if len(tree) < 2:
-        raise ValueError("a node has two branches or more")
-    branches = [list(_nodes(branch)) for branch in tree]
-    yield tuple(mode for branch in branches for mode in branch[0])
-    for branch in branches:
-        yield from branch

@@ -13,6 +13,7 @@ from . import (
     depth_law,
     determinant_sign,
     gradient_flow,
+    hierarchical,
     mapping_rank,
     norm_of_regression,
     norms_and_rank,
@@ -44,6 +45,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "circuit-equivalence": circuit_equivalence.draw,
     "overparameterisation": overparameterisation.draw,
     "rank-of-data": rank_of_data.draw,
+    "hierarchical": hierarchical.draw,
 }
 
 

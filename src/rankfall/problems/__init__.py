@@ -4,6 +4,7 @@ from .base import AbstractProblem
 from .completion import MatrixCompletion
 from .linear import LinearRegression, MatrixSensing
 from .synthetic import low_rank_completion, low_rank_sensing
+from .synthetic_tensors import low_cp_rank_completion, low_hierarchical_rank_completion
 from .tensor import TensorCompletion, TensorSensing
 from .two_by_two import two_by_two
 
@@ -14,6 +15,8 @@ __all__ = [
     "MatrixSensing",
     "TensorCompletion",
     "TensorSensing",
+    "low_cp_rank_completion",
+    "low_hierarchical_rank_completion",
     "low_rank_completion",
     "low_rank_sensing",
     "two_by_two",

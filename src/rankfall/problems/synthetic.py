@@ -59,10 +59,7 @@ def low_rank_completion(
     observed = _checks.positive_integer("observed", observed)
     if observed > truth.size:
         raise ValueError(f"observed is {observed}, but the matrix has only {truth.size} entries.")
-    with double_precision():
-        flat = np.asarray(jax.random.choice(choose, truth.size, (observed,), replace=False))
-    indices = np.stack(np.unravel_index(flat, truth.shape), axis=1)
-    values = truth[tuple(indices.T)] + _noise(disturb, observed, noise)
+    indices, values = observe(truth, observed, noise, choose, disturb)
     return MatrixCompletion.from_coo(indices, values, truth.shape, loss=loss, dtype=dtype, truth=truth)
 
 
@@ -129,13 +126,27 @@ def _truth(shape: tuple[int, int], rank: int, frobenius: float | None, key: Any)
         left, right, *rest = jax.random.split(key, 4)
         u = np.asarray(jax.random.normal(left, (rows, rank), dtype="float64"))
         v = np.asarray(jax.random.normal(right, (columns, rank), dtype="float64"))
-    product = u @ v.T
-    return product * (size / np.linalg.norm(product)), rest
+    return scaled(u @ v.T, size), rest
+
+
+def scaled(array: np.ndarray, frobenius: float) -> np.ndarray:
+    """Return the array, of any order, scaled to a Frobenius norm."""
+    return np.asarray(array * (frobenius / np.linalg.norm(array)))
+
+
+def observe(truth: np.ndarray, observed: int, noise: float, choose: Any, disturb: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Draw places without replacement; return them, and the values there with noise."""
+    with double_precision():
+        flat = np.asarray(jax.random.choice(choose, truth.size, (observed,), replace=False))
+    indices = np.stack(np.unravel_index(flat, truth.shape), axis=1)
+    return indices, truth[tuple(indices.T)] + _noise(disturb, observed, noise)
 
 
 def _noise(key: Any, count: int, deviation: float) -> np.ndarray:
     size = _checks.number("noise", deviation)
     if not 0 <= size < np.inf:
         raise ValueError(f"noise is {size}, but must be a standard deviation of zero or more.")
+    if size == 0:
+        return np.zeros(count)
     with double_precision():
         return size * np.asarray(jax.random.normal(key, (count,), dtype="float64"))
