@@ -106,12 +106,14 @@ def mapping_rank(
 
     Parameters
     ----------
-    function, points, positions, batched
+    function, points, positions
         As in `grid_tensor`.
     key : jax.random key
         For the fits of the bracket.
     rtol : float
         Relative error that counts as none.
+    batched : bool
+        As in `grid_tensor`.
 
     Returns
     -------

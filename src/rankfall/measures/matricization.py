@@ -4,12 +4,9 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from .. import _checks
 from .._types import Array
+from ._namespace import namespace
 from .flattening import flattening, tensor_of_order_two
 from .ranks import effective_rank, numerical_rank
 
@@ -110,5 +107,7 @@ def matricization_effective_ranks(tensor: Any) -> Array:
 
 def _over_cuts(tensor: Any, measure: Callable[[Any], Any]) -> Array:
     t = tensor_of_order_two("tensor", tensor)
-    values = [measure(flattening(t, modes)) for modes in bipartitions(t.ndim)]
-    return jnp.stack(values) if isinstance(t, jax.Array) else np.array(values)
+    # One by one: singular value decompositions of several matrices at once, in two threads, wait for each other for
+    # ever (jaxlib 0.10.2).
+    values: list[Array] = [measure(flattening(t, modes)) for modes in bipartitions(t.ndim)]
+    return namespace(t).stack(values)

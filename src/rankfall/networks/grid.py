@@ -112,6 +112,14 @@ class GridNetwork(AbstractFactorization):
         ------
         ValueError
             If it takes more than 8 GB.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> circuit = rf.networks.ShallowCircuit([np.eye(2)] * 2)
+        >>> rf.networks.GridNetwork(circuit, [[1.0, 0.0], [1.0, 1.0]], positions=2).full()
+        array([[1., 1.],
+               [1., 2.]])
         """
         check_grid(self.shape)
         flat = self._at(np.stack(np.unravel_index(np.arange(math.prod(self.shape)), self.shape), axis=1))
