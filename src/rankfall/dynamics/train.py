@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._compiled import make_room
 from .._version import __version__
 from ..problems import AbstractProblem
 from .base import AbstractDynamics
@@ -76,6 +77,7 @@ def train(
     ):
         if not isinstance(value, kind):
             raise ValueError(f"{name} is {_checks.shortened(value)}, but must be {example}.")
+    make_room()
     began = time.monotonic()
     laned = dynamics._prepare(problem, start)
     groups = dynamics._groups(laned)
