@@ -223,7 +223,7 @@ def _print_statements(claims: list[tuple[str, Any]]) -> None:
         numbers = f"measured {_measured(fields)}, expected {readable(fields['expected'])}"
         against = f"; control {readable(control['measured'])} ({control['what']})" if control else ""
         console.print(Text.assemble((claim.name, "bold"), ": ", _verdict(claim)))
-        console.print(Padding(f"{claim.statement}. [{claim.source}]", (0, 0, 0, 4)))
+        console.print(Padding(f"{claim.statement.rstrip('.')}. [{claim.source}]", (0, 0, 0, 4)))
         console.print(Padding(Text(f"{numbers}{against}", style="dim"), (0, 0, 0, 4)))
 
 

@@ -164,15 +164,20 @@ class ExponentialRule(NamedTuple):
             # At a saddle the promise can be below the rounding of the loss.
             return ~(abs(loss - p.loss - promised) <= self.agreement * -promised + blur)
 
-        def cut(carry: Any) -> Any:
-            count, trial = carry
-            return count + 1, at(_SHRINK * trial[0])
+        # The first trial is one of the loop's, which is thereby compiled once; no trial has failed before it.
+        def again(carry: Any) -> Any:
+            count, h, _ = carry
+            following = at(h)
+            return count + 1, _SHRINK * h, following
 
         left = (next_time - p.time).astype(p.h.dtype)
-        first = at(jnp.minimum(p.h, left))
-        cuts, (h, end, loss, slope, promised) = lax.while_loop(
-            lambda c: fails(c[1]) & (c[0] < _MOST_CUTS), cut, (jnp.zeros((), jnp.int32), first)
+        none = (p.h, w, jnp.full_like(p.loss, jnp.nan), g, jnp.zeros_like(p.loss))
+        count, _, (h, end, loss, slope, promised) = lax.while_loop(
+            lambda c: fails(c[2]) & (c[0] <= _MOST_CUTS),
+            again,
+            (jnp.zeros((), jnp.int32), jnp.minimum(p.h, left), none),
         )
+        cuts = count - 1
         taken = ~fails((h, end, loss, slope, promised)) & (length > 0)
         # The disagreement, as a share, goes with the square of the step.
         off = jnp.maximum(abs(loss - p.loss - promised) - blur, 0.0)

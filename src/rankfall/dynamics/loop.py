@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .._compiled import compiled, known_compiler
 from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STEPS
 
 # Rounds a chunk can record, fewer where a record is large; how many it does run is chosen while training.
@@ -67,7 +68,7 @@ class Form(NamedTuple):
     one_function: bool
 
 
-@partial(jax.jit, static_argnames="form")
+@partial(compiled, static_argnames="form")
 def chunk(
     problem: Any, lanes: Lanes, schedule: Schedule, record_now: Any, rounds: Any, round_steps: Any, *, form: Form
 ) -> Any:
@@ -204,7 +205,7 @@ def _in_one_function(function: Any) -> Any:
 
 def takes_hint() -> bool:
     """Whether the compiler in use is one that `_in_one_function` was tried with."""
-    return jax.default_backend() == "cpu" and jax.__version_info__[:2] == (0, 10)
+    return jax.default_backend() == "cpu" and known_compiler()
 
 
 def _record(problem: Any, lanes: Lanes, schedule: Schedule, held: Any, form: Form) -> Any:
@@ -238,5 +239,10 @@ def threshold_of(lanes: Lanes, schedule: Schedule) -> Any:
 def next_step(step: Any, schedule: Schedule) -> Any:
     """Return the next step with an event."""
     by_interval = (step // schedule.every + 1) * schedule.every
-    listed = schedule.steps[jnp.searchsorted(schedule.steps, step, side="right")]
+    listed = schedule.steps[count_up_to(schedule.steps, step)]
     return jnp.minimum(jnp.minimum(by_interval, listed), schedule.last_step)
+
+
+def count_up_to(values: Any, limit: Any) -> Any:
+    """Count the values that do not exceed a limit, of few: a search would be longer to compile than to do without."""
+    return jnp.sum(values <= jnp.expand_dims(limit, -1), axis=-1)

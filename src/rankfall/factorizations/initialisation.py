@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._precision import double_precision
 from ..measures.factors import det_sign as sign_of_factors
 
@@ -177,7 +178,7 @@ def _normals(keys: Any, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
     return [part.reshape(lanes, *shape) for part, shape in zip(parts, shapes, strict=False)]
 
 
-@functools.partial(jax.jit, static_argnums=1)
+@functools.partial(compiled, static_argnums=1)
 def _flat_normals(keys: Any, count: int) -> jax.Array:
     return jax.vmap(lambda key: jax.random.normal(key, (count,), dtype="float64"))(keys)
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 
 from .. import _checks
+from .._compiled import compiled
 from .._precision import double_precision
 from .._types import Array
 from ..factorizations.base import AbstractFactorization
@@ -211,8 +212,8 @@ class GridNetwork(AbstractFactorization):
             outputs = partial(_outputs, self.form, indices=indices)
             return jax.vmap(outputs)(self.factors) if self.lanes is not None else outputs(self.factors)
         with double_precision():
-            compiled = _compiled if self.lanes is None else _compiled_lanes
-            return np.asarray(compiled(self.form, self.factors, indices))
+            outputs = _found if self.lanes is None else _found_lanes
+            return np.asarray(outputs(self.form, self.factors, indices))
 
     def _check(self) -> None:
         """Refuse a network that does not give one number for an input."""
@@ -300,5 +301,5 @@ def _outputs(form: _Form, factors: Sequence[Any], indices: Any) -> Any:
     return jax.vmap(one)(where) if len(where) <= BLOCK else lax.map(one, where, batch_size=BLOCK)
 
 
-_compiled = jax.jit(_outputs, static_argnums=0)
-_compiled_lanes = jax.jit(jax.vmap(_outputs, in_axes=(None, 0, None)), static_argnums=0)
+_found = compiled(_outputs, static_argnums=0)
+_found_lanes = compiled(jax.vmap(_outputs, in_axes=(None, 0, None)), static_argnums=0)

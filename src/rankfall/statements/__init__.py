@@ -2,7 +2,7 @@
 
 ``solutions``: about the solution set of ``[[*, 1], [1, 0]]``, without training. ``theorems``: along gradient flow.
 ``dynamics``: about the flow itself. ``conjectures``: what training does or does not minimise.
-``tensors``: the same of tensors, and the networks they are.
+``tensors``: the same of tensors, and the networks they are. ``networks``: of networks that are no factorizations.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from .. import _checks
 from ..dynamics.monitor import interrupts, raise_if_interrupted
 from ..dynamics.threads import side_by_side
 from ..theory.claim import Claim
-from . import conjectures, dynamics, solutions, tensors, theorems
+from . import conjectures, dynamics, networks, solutions, tensors, theorems
 
 STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
     "rank-of-solutions": solutions.rank_of_solutions,
@@ -35,6 +35,7 @@ STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
     "tensor-rank": tensors.tensor_rank,
     "components": tensors.components,
     "circuits": tensors.circuits,
+    "hypothesis": networks.hypothesis,
 }
 
 

@@ -167,7 +167,7 @@ def flow(problem: Any, lanes: loop.Lanes, schedule: loop.Schedule, round_steps: 
 
     def of_lane(lane: Any, threshold: Any, next_step: Any) -> Any:
         state, progress, step, arrived, held, ended = lane
-        at = jnp.searchsorted(schedule.times, progress.time, side="right")
+        at = loop.count_up_to(schedule.times, progress.time)
         next_time = jnp.minimum(schedule.times[at], schedule.last_time)
         limits = (threshold, next_time, schedule.last_time)
         moved, after, taken, met, (errors, reason) = form.rule.attempt(problem, state, progress, limits)

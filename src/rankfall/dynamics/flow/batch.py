@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..._compiled import compiled
 from ..._precision import double_precision
 from ...factorizations import SpectralFactorization
 from .. import loop
@@ -110,11 +111,11 @@ class FlowBatch:
         return int(np.max(np.asarray(lanes.step) + np.asarray(lanes.rule_state.rejected)))
 
 
-@partial(jax.jit, static_argnames="rule")
+@partial(compiled, static_argnames="rule")
 def _start(problem: Any, state: Any, given: Any, *, rule: Any) -> Any:
     return jax.vmap(rule.start, in_axes=(None, 0, 0))(problem, state, given)
 
 
-@partial(jax.jit, static_argnames="rule")
+@partial(compiled, static_argnames="rule")
 def _view(problem: Any, state: Any, progress: Any, *, rule: Any) -> Any:
     return jax.vmap(lambda *lane: rule.observe(problem, *lane)[0])(state, progress)
