@@ -39,6 +39,18 @@ def test_the_tensor_of_the_readme_has_the_rank_it_says(capsys):
     assert names["run"].stop_reason == "loss" and error < 1e-5
 
 
+def test_the_network_of_the_page_on_tensors_has_the_rank_it_says(capsys):
+    page = Path(__file__).parents[1].joinpath("docs/tensors.md").read_text(encoding="utf-8")
+    *_, code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert capsys.readouterr().out.splitlines()[-1] == "2 2"
+    ranks = names["found"].effective_ranks
+    assert len(ranks) == 7 and 2.0 < ranks.min() and ranks.max() < 2.1
+    assert float(names["run"].trajectory["reconstruction_error"][0, -1]) < 0.01
+    assert Path(__file__).parents[1].joinpath("docs/images/mapping-rank.png").is_file()
+
+
 def test_the_commands_of_the_readme_exist():
     makefile = Path(__file__).parents[1].joinpath("Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^    make (\w+)", README, re.MULTILINE):
