@@ -1,3 +1,5 @@
+import tracemalloc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,3 +155,13 @@ def test_masked_entries_are_not_observed():
     problem = from_dense(masked)
     assert problem.indices.tolist() == [[0, 1], [1, 0], [1, 1]]
     np.testing.assert_array_equal(problem.values, [1.0, 1.0, 0.0])
+
+
+def test_a_large_matrix_takes_memory_by_its_observations():
+    rows, columns = 30_000, 20_000
+    tracemalloc.start()
+    problem = rf.MatrixCompletion.from_coo([[0, 0], [29_999, 19_999]], [1.0, 2.0], (rows, columns))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6 and problem.unobserved_indices is None and problem.mask is None
+    assert rf.theory.family.family(rf.MatrixCompletion.from_coo([[0, 0]], [1.0], (2000, 2000))) is None

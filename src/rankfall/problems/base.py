@@ -1,6 +1,7 @@
 """What every problem is: observed data, and the loss on it as a function of the end-to-end matrix."""
 
 import abc
+import math
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,6 +13,8 @@ from .._types import Array, Matrices, Residuals, Scalars
 from ..measures._namespace import floating, matrices
 
 LOSSES = ("half_sse", "mse")
+# Unobserved entries are listed up to so many entries in all.
+_LISTED = 2**20
 
 
 class AbstractProblem(eqx.Module):
@@ -194,6 +197,15 @@ class AbstractProblem(eqx.Module):
 
     def _reduce(self, sum_of_squares: Scalars) -> Scalars:
         return sum_of_squares * (0.5 if self.loss_kind == "half_sse" else 1.0 / self.observed)
+
+
+def unobserved_of(observed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """List the entries not named by indices ``(n, order)``, in C order; ``None`` where there would be too many."""
+    if math.prod(shape) > _LISTED:
+        return None
+    seen = np.zeros(shape, bool)
+    seen[tuple(observed.T)] = True
+    return np.argwhere(~seen)
 
 
 def check_options(loss: str, dtype: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._types import Array, Matrices, Residuals, Scalars
 from ..measures._namespace import namespace
-from .base import AbstractProblem, check_infima, check_options, check_truth
+from .base import AbstractProblem, check_infima, check_options, check_truth, unobserved_of
 
 # Up to this many entries the loss is written out over a pattern that is part of the compiled code; values stay data.
 _WRITTEN_OUT = 16
@@ -34,7 +34,7 @@ class MatrixCompletion(AbstractProblem):
     values : array, shape (observed,)
     mask, target : array, shape (rows, columns), or None
         One at the observed entries, and their values there, zero elsewhere, where that is the faster form of the loss.
-    unobserved_entries : array of int, shape (n, 2)
+    unobserved_entries : array of int, shape (n, 2), or None
         See `unobserved_indices`.
     pattern : tuple of pairs of int, or None
         The indices as plain numbers where the matrix is so small that the loss is written out entry by entry.
@@ -58,7 +58,7 @@ class MatrixCompletion(AbstractProblem):
     values: Array
     mask: Array | None
     target: Array | None
-    unobserved_entries: Array
+    unobserved_entries: Array | None
     truth: Array | None
     shape: tuple[int, int] = eqx.field(static=True)
     loss_kind: str = eqx.field(static=True)
@@ -191,13 +191,11 @@ class MatrixCompletion(AbstractProblem):
         _checks.finite("values", data, "leave unobserved entries out (or NaN in from_dense)")
         order = np.lexsort((where[:, 1], where[:, 0]))
         where, data = where[order], data[order]
-        observed = np.zeros(size, dtype=bool)
-        observed[tuple(where.T)] = True
         return cls(
             indices=where,
             values=data,
             truth=check_truth(truth, size, dtype),
-            unobserved_entries=np.argwhere(~observed),
+            unobserved_entries=unobserved_of(where, size),
             **_dense_form(where, data, size),
             pattern=_pattern(where, size),
             shape=size,
@@ -214,8 +212,8 @@ class MatrixCompletion(AbstractProblem):
         return self.values.shape[-1]
 
     @property
-    def unobserved_indices(self) -> Array:
-        """Unobserved entries as 0-based ``(n, 2)`` indices in row-major order."""
+    def unobserved_indices(self) -> Array | None:
+        """Unobserved entries as 0-based ``(n, 2)`` indices in row-major order, ``None`` for large matrices."""
         return self.unobserved_entries
 
     def residuals(self, matrix: Matrices) -> Residuals:

@@ -14,14 +14,12 @@ from jax import lax
 from .. import _checks
 from .._types import Array
 from ..measures._namespace import floating
-from .base import AbstractProblem, check_options, check_truth
+from .base import AbstractProblem, check_options, check_truth, unobserved_of
 
 # Entries are compared with the data in blocks of so many: rows gathered from the factors then stay in the cache.
 BLOCK = 8192
 # Beyond so many entries, or where so few are observed, the full tensor is never formed in training.
 _LARGEST_DENSE, _DENSE_ENTRIES_AN_OBSERVATION = 2**24, 50
-# Unobserved entries are listed up to a tensor of this size.
-_LISTED = 2**20
 # Up to so many of them are recorded one by one.
 _FEW = 16
 
@@ -157,21 +155,17 @@ class TensorCompletion(AbstractProblem):
         _check_repeats(where)
         _check_slices(where, size)
         entries = math.prod(size)
-        mask = target = unobserved = None
+        mask = target = None
         if entries <= _LARGEST_DENSE and entries <= _DENSE_ENTRIES_AN_OBSERVATION * len(where):
             mask, target = np.zeros(size, dtype), np.zeros(size, dtype)
             mask[tuple(where.T)], target[tuple(where.T)] = 1, data
-        if entries <= _LISTED:
-            seen = np.zeros(size, bool)
-            seen[tuple(where.T)] = True
-            unobserved = np.argwhere(~seen)
         known = check_truth(truth, size, dtype)
         return cls(
             indices=where,
             values=data,
             mask=mask,
             target=target,
-            unobserved_entries=unobserved,
+            unobserved_entries=unobserved_of(where, size),
             truth=known,
             weight=np.asarray(0.5 if loss == "half_sse" else 1.0 / len(where), dtype),
             shape=size,

@@ -32,6 +32,8 @@ def family(problem: Any) -> Family | None:
     """Return the parameters of a problem, however it was built; None for one that is not in the family."""
     if not isinstance(problem, MatrixCompletion) or problem.shape[0] != problem.shape[1]:
         return None
+    if problem.unobserved_indices is None:
+        return None
     free = np.asarray(problem.unobserved_indices)
     if len(free) != 1 or free.max() > 1 or problem.shape[0] < 2:
         return None
