@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from .._compiled import compiled
 from .._precision import double_precision
 from ..factorizations import MatrixFactorization
 from ..factorizations.base import check_factorization
@@ -122,7 +123,7 @@ class _ClosedBatch:
         def record(matrix: Any) -> dict[str, Any]:
             return {name: probe(self.problem, MatrixFactorization([matrix]), matrix) for name, probe in chosen}
 
-        values = {name: np.asarray(v) for name, v in jax.jit(jax.vmap(record))(path).items()}
+        values = {name: np.asarray(v) for name, v in compiled(jax.vmap(record))(path).items()}
         values["loss"] = np.array([_loss(self.problem, spectrum, t) for t in times]).astype(self.problem.dtype)
         values |= {"time": times, "step": np.arange(len(times)), "lane": np.full(len(times), lane)}
         self.pieces.append(by_hand(self.record, values))

@@ -12,6 +12,7 @@ import xarray as xr
 from jax import lax
 
 from .. import measures
+from .._compiled import compiled
 from .._precision import double_precision
 from ..dynamics import GradientDescent, Record, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
@@ -133,7 +134,7 @@ def _compared(settings: CircuitEquivalence, problem: TensorCompletion, model: An
     exchanged = [1, 0, *range(2, order)]
     with double_precision():
         weights = tuple(jnp.asarray(w) for w in model.factors)
-        shown = jax.jit(lambda w, x: jax.vmap(build(w))(x))
+        shown = compiled(lambda w, x: jax.vmap(build(w))(x))
         outputs = [np.asarray(shown(weights, jnp.asarray(inputs[:, p]))) for p in (list(range(order)), exchanged)]
         gradients = _gradient_errors(problem, model.like(weights), build)
     kinds = (slice(most), slice(most, None))
@@ -160,7 +161,7 @@ def _gradient_errors(problem: TensorCompletion, model: Any, build: Build) -> lis
         shared = jax.grad(lambda w: loss((w[0],) * order + w[order:]))
         return of_factors, jax.grad(loss)(weights), shared(weights)
 
-    expected, *found = jax.jit(gradients)(model.factors)
+    expected, *found = compiled(gradients)(model.factors)
     largest = max(float(abs(g).max()) for g in expected)
     return [max(float(abs(a - b).max()) for a, b in zip(g, expected, strict=True)) / largest for g in found]
 
@@ -230,7 +231,7 @@ def _descended(
             seen = loss(weights), jax.vmap(build(weights))(places)
             return lax.scan(step, weights, length=settings.every)[0], seen
 
-        run = jax.jit(lambda weights: lax.scan(stretch, weights, length=settings.steps // settings.every + 1)[1])
+        run = compiled(lambda weights: lax.scan(stretch, weights, length=settings.steps // settings.every + 1)[1])
         paths = [run(tuple(jnp.asarray(w) for w in start)) for start in starts]
         return [(np.asarray(losses), np.asarray(tensors)) for losses, tensors in paths]
 

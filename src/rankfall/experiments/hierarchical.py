@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from .._compiled import compiled
 from .._precision import double_precision
 from ..dynamics import AdaptiveDescent, ExponentialDescent, Record, Run, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
@@ -155,7 +156,7 @@ def _law(problem: TensorCompletion, state: HierarchicalFactorization) -> list[fl
         return [float(error) for error in _errors(problem, model)]
 
 
-@jax.jit
+@compiled
 def _errors(problem: TensorCompletion, model: HierarchicalFactorization) -> Any:
     _, slope = model.loss_and_gradient(problem)
     downhill = model.like([-g for g in slope.factors])

@@ -250,11 +250,11 @@ EXPERIMENT = Experiment(
     name="overparameterisation",
     title="The rank is small however many components or hidden units there are",
     question=(
-        "Is the rank small because the factorization is narrow? A tensor and a matrix of low rank are completed with "
-        "factorizations of every size: one component or hidden unit too few, just enough, as many as any target of "
-        "the shape needs, and twice as many. If small starts find the rank of the target at every size, it is the "
-        "training that keeps it small. From large starts, which fit the data as well, rank and error grow with the "
-        "size."
+        "Is the rank small because the factorization is narrow? A tensor and a matrix of low rank are completed, from "
+        "some more than half of their entries, with factorizations of every size: one component or hidden unit too "
+        "few, just enough, as many as any target of the shape needs, and twice as many. If small starts find the rank "
+        "of the target at every size, it is the training that keeps it small. From large starts, which fit the data "
+        "as well, rank and error grow with the size."
     ),
     settings=Overparameterisation,
     compute=compute,

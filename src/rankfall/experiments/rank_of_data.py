@@ -13,6 +13,7 @@ import xarray as xr
 from jax import lax
 from pydantic import Field
 
+from .._compiled import compiled
 from .._precision import double_precision
 from ..dynamics.monitor import raise_if_interrupted
 from ..theory.claim import Claim, at_least, at_most
@@ -107,12 +108,12 @@ def _fit(settings: RankOfData, rank: int, x: Arrays, y: Arrays) -> tuple[np.ndar
     with double_precision():
         draws = rng.normal(size=(2, *y[0].shape[:2], PIXELS, rank))
         factors = tuple(jnp.asarray(mean * (1 + settings.spread * one)) for one in draws)
-        state = (factors, jax.jit(_over_all(rule.init, 0))(factors))
-        advance, given = jax.jit(_over_all(_steps(rule), 0, None, 0)), (jnp.asarray(x[0]), jnp.asarray(y[0]))
+        state = (factors, compiled(_over_all(rule.init, 0))(factors))
+        advance, given = compiled(_over_all(_steps(rule), 0, None, 0)), (jnp.asarray(x[0]), jnp.asarray(y[0]))
         for _ in range(settings.steps // CHUNK):
             state = jax.block_until_ready(advance(state, *given))
             raise_if_interrupted()
-        answer = jax.jit(_over_all(predict, 0, None))
+        answer = compiled(_over_all(predict, 0, None))
         values = [np.asarray(answer(state[0], jnp.asarray(part))) for part in x]
     train, test = ((value - label) ** 2 / LABEL**2 for value, label in zip(values, y, strict=True))
     # As published: a test image costs at most what answering 0 costs where 1 is right.

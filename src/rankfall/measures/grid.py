@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._compiled import compiled
 from .._precision import double_precision
 from .._types import Array
 from .cp_rank import CPRankBracket, cp_rank_bracket
@@ -216,4 +217,4 @@ def _of_many(function: Callable[[Any], Any], templates: list[np.ndarray]) -> Cal
         jax.eval_shape(function, first)
     except Exception:
         return lambda inputs: [function(one) for one in (zip(*inputs, strict=True) if mixed else inputs)]
-    return jax.jit(jax.vmap(function))
+    return compiled(jax.vmap(function))
