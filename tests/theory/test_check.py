@@ -291,7 +291,9 @@ def test_the_loss_in_another_convention(deep):
     same = tampered(deep, mse, loss=lambda v: v * 2 / 3, time=lambda v: v * 3 / 2, dissipated=lambda v: v * 2 / 3)
     here, there = certificates(deep), certificates(same)
     for name, c in there.items():
-        assert c.certified and c.margin == pytest.approx(here[name].margin, rel=1e-6, abs=1e-12)
+        # The integral behind the log-determinant is the last digits of entries of a million: 1e-8 in it is 1e-5 here.
+        close = 1e-5 if name == "log-determinant" else 1e-6
+        assert c.certified and c.margin == pytest.approx(here[name].margin, rel=close, abs=1e-12)
     # Taken for half the sum of squares, the smaller numbers ask for a larger entry.
     assert not certificates(tampered(deep, loss=lambda v: v * 2 / 3))["unobserved-entry"].certified
 

@@ -271,3 +271,13 @@ def test_another_loss_than_squares():
     )
     flow = rf.train(problem, start, rf.SpectralFlow(), stop=rf.Stop(flow_time=1.0))
     np.testing.assert_allclose(descent.final.full(), flow.final.full(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("loss", [1e-12, 1e-16, 1e-20])
+def test_a_level_finer_than_the_rounding_of_the_loss_is_met_soon(loss):
+    # One measurement: its residual near 1e-10 is a few units in the last place, and the loss jumps over the level.
+    problem = rf.MatrixSensing(np.diag([1.0, 2.0])[None], np.array([1.0]))
+    start = rf.SpectralFactorization.from_end_to_end(1e-6 * np.eye(2), 2)
+    run = rf.train(problem, start, rf.SpectralFlow(), stop=rf.Stop(loss=loss), progress=False)
+    assert run.stop_reason == "loss" and run.trajectory["step"].max() < 200
+    assert run.trajectory["loss"].values[0, -1] <= loss * (1 + 1e-8)

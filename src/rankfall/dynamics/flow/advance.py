@@ -15,7 +15,7 @@ from .system import AbstractSystem
 # A loss level is met when the loss is within this share of it.
 _AT_LEVEL = 1e-12
 _NO_TIME = 1e-9
-# Trials in a row: to meet a level that rounding may blur, and to find a step that can be taken at all.
+# Trials to meet a level, which rounding may blur, and trials in a row to find a step that can be taken at all.
 _MOST_CROSSINGS, _MOST_FAILURES = 40, 60
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
 # Stationary: over another e-fold of time the loss would fall by less than this share, and the gradient has cancelled to
@@ -36,7 +36,9 @@ class Progress(NamedTuple):
     # Step before it was cut to meet an event; taken up again afterwards.
     free_h: Any
     solver: Any
+    # Trials in a row that would have passed a level, and all that would have passed this one.
     crossings: Any
+    tries: Any
     failures: Any
     rejected: Any
     constants: Any
@@ -63,7 +65,7 @@ class FlowRule(NamedTuple):
         zero, none = jnp.zeros((), flat.dtype), jnp.zeros((), jnp.int32)
         h = first_step(self.clock, unit)
         errors, _ = self.system.watch(problem, state, constants.loss, constants)
-        begun = Progress(zero, unit, h, h, None, none, none, none, constants, errors)
+        begun = Progress(zero, unit, h, h, None, none, none, none, none, constants, errors)
         field, y, _, _ = self._flat(problem, state, begun)
         return begun._replace(solver=self.solver.init(field, y))
 
@@ -96,7 +98,7 @@ class FlowRule(NamedTuple):
         good = fine & (size <= 1)
         moved = unravel(end)
         before, after = (system.loss(problem, s, p.constants) for s in (state, moved))
-        beyond = good & (after < threshold * (1 - _AT_LEVEL)) & (p.crossings < _MOST_CROSSINGS)
+        beyond = good & (after < threshold * (1 - _AT_LEVEL)) & (p.tries < _MOST_CROSSINGS)
         taken = good & ~beyond
         # Rounding in the loss may keep it from the level for good: then it is met where no time is left to go.
         at_it = (p.crossings > 0) & (h <= _NO_TIME * p.free_h)
@@ -116,7 +118,8 @@ class FlowRule(NamedTuple):
             h=jnp.where(beyond, to_level, resumed),
             free_h=jnp.where(beyond, jnp.maximum(p.free_h, h), jnp.where(taken, resumed, p.free_h)),
             solver=_choose(taken, solver, p.solver),
-            crossings=jnp.where(beyond, p.crossings + 1, jnp.where(met, 0, jnp.where(taken, 0, p.crossings))),
+            crossings=jnp.where(beyond, p.crossings + 1, jnp.where(taken, 0, p.crossings)),
+            tries=jnp.where(beyond, p.tries + 1, jnp.where(met, 0, p.tries)),
             failures=failures,
             rejected=p.rejected + ~good,
             constants=_choose(taken, constants, p.constants),
