@@ -44,17 +44,25 @@ class MappingRank(Settings):
 
 
 class TanhNetwork(eqx.Module):
-    """Fully connected network on all positions together."""
+    """Fully connected network on all positions together, from ``scale`` times the usual uniform start."""
 
-    layers: eqx.nn.MLP
+    weights: list[Array]
+    biases: list[Array]
 
-    def __init__(self, width: int, depth: int, scale: float, key: Any) -> None:
-        usual = eqx.nn.MLP(POSITIONS, "scalar", width, depth, activation=jnp.tanh, key=key)
-        self.layers = jax.tree.map(lambda w: scale * w if eqx.is_inexact_array(w) else w, usual)
+    def __init__(self, width: int, depth: int, scale: float, seed: int) -> None:
+        # Drawn by NumPy: the usual classes compile every draw by itself.
+        rng, sizes = np.random.default_rng(seed), [POSITIONS, *[width] * depth, 1]
+        ends = [scale / np.sqrt(n) for n in sizes[:-1]]
+        shapes = zip(sizes[1:], sizes[:-1], strict=True)
+        self.weights = [rng.uniform(-end, end, shape) for end, shape in zip(ends, shapes, strict=True)]
+        self.biases = [rng.uniform(-end, end, n) for end, n in zip(ends, sizes[1:], strict=True)]
 
     def __call__(self, inputs: Any) -> Array:
         """Output on an input (positions, 1)."""
-        return self.layers(inputs.reshape(-1))
+        hidden, (*layers, (row, shift)) = inputs.reshape(-1), zip(self.weights, self.biases, strict=True)
+        for w, b in layers:
+            hidden = jnp.tanh(w @ hidden + b)
+        return (row @ hidden + shift)[0]
 
 
 def compute(settings: MappingRank, progress: bool) -> xr.Dataset:
@@ -64,13 +72,14 @@ def compute(settings: MappingRank, progress: bool) -> xr.Dataset:
     stop = Stop(loss=settings.loss, steps=settings.steps)
 
     def follow(network: str, size: str, seed: int) -> xr.Dataset:
-        start = _start(settings, network, getattr(settings, size)[network], jax.random.key(settings.seed + seed))
+        start = _start(settings, network, getattr(settings, size)[network], settings.seed + seed)
         run = train(problem, start, ExponentialDescent(), stop=stop, record=record, progress=progress)
         reason = not_interrupted(run)
-        bracket = measures.cp_rank_bracket(run.final.full(), settings.rtol, key=jax.random.key(0), max_rank=4)
+        tensors = run.trajectory["end_to_end"].values[0]
+        bracket = measures.cp_rank_bracket(tensors[-1], settings.rtol, key=jax.random.key(0), max_rank=4)
         path = run.trajectory[["loss", "step", "time", "reconstruction_error"]]
         # Afterwards, by NumPy: seven decompositions in the compiled loop would cost more to compile than all steps.
-        ranks = [measures.matricization_effective_ranks(t) for t in run.trajectory["end_to_end"].values[0]]
+        ranks = [measures.matricization_effective_ranks(t) for t in tensors]
         path = path.assign(effective_rank=(("lane", "record", "cut"), np.array([ranks])))
         labels = {"network": network, "start": size, "seed": seed, "stop_reason": str(reason[0])}
         path = path.assign(cp_lower=("lane", [float(bracket.lower)]), cp_upper=("lane", [float(bracket.upper)]))
@@ -106,12 +115,13 @@ def _labels(problem: TensorCompletion) -> np.ndarray:
     return whole
 
 
-def _start(settings: MappingRank, network: str, size: float, key: Any) -> GridNetwork:
+def _start(settings: MappingRank, network: str, size: float, seed: int) -> GridNetwork:
     """Circuits are shown one-hot points, as in tensor completion; the tanh network the numbers themselves."""
     shape = (settings.templates,) * POSITIONS
     if network == "tanh network":
         points = np.linspace(-1, 1, settings.templates)[:, None]
-        return GridNetwork(TanhNetwork(settings.width, settings.hidden_layers, size, key), points, POSITIONS)
+        return GridNetwork(TanhNetwork(settings.width, settings.hidden_layers, size, seed), points, POSITIONS)
+    key = jax.random.key(seed)
     makes: dict[str, Callable[[], Any]] = {
         "shallow circuit": lambda: ShallowCircuit.from_factorization(
             CPFactorization.init(shape, settings.circuit_components, factor_std=size, key=key)
