@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import measures, networks, problems, theory
+from . import measures, networks, problems, references, theory
 from ._version import __version__
 from .challenges import Challenge, challenge
 from .dynamics import (
@@ -76,6 +76,7 @@ __all__ = [
     "measures",
     "networks",
     "problems",
+    "references",
     "theory",
     "train",
     "two_by_two",

@@ -1,0 +1,9 @@
+"""What something else than training would have picked: the solution of least norm, and the usual methods of completion.
+
+Every reference has one method, ``solve(problem) -> Reference``, which says how far its answer can be trusted.
+"""
+
+from .base import AbstractReference, Reference
+from .baselines import FillWithZeros, MinimalL2
+
+__all__ = ["AbstractReference", "FillWithZeros", "MinimalL2", "Reference"]

@@ -1,0 +1,120 @@
+"""What every reference is: something else than training that picks a solution, and says how far to trust it."""
+
+import abc
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from ..problems import AbstractProblem
+
+# What a status means, best first.
+STATUSES = {
+    "optimal": "the least value, to the tolerance asked for",
+    "inaccurate": "not to the tolerance asked for; see `gap` and `residual`",
+    "local": "a local answer: another start may find a lower value",
+    "grid": "the least of a grid: between its points nothing is known",
+    "computed": "no optimisation problem is solved",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reference:
+    """What a method other than training picks.
+
+    Attributes
+    ----------
+    solution : array, shape (*problem.shape)
+        NumPy, finite.
+    objective : float
+        What the method minimises, at the solution.
+    residual : float
+        Largest difference between an observation and what the solution says of it.
+    status : str
+        ``"optimal"`` (the least value, to the tolerance asked for), ``"inaccurate"`` (not to it), ``"local"``,
+        ``"grid"`` (the least of a grid of solutions) or ``"computed"`` (no optimisation problem).
+    seconds : float
+        Wall time.
+    lower_bound : float
+        What the objective of no admissible solution is below, ``-inf`` where nothing is known.
+    details : dict
+        What the method has to say beside: iterations, the solver's own status, the rank that was chosen.
+    """
+
+    solution: Array
+    objective: float
+    residual: float
+    status: str
+    seconds: float
+    lower_bound: float = -np.inf
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float:
+        """Objective above its lower bound, as a share of the objective; ``inf`` where no bound is known."""
+        above = self.objective - self.lower_bound
+        return float(above / abs(self.objective)) if above > 0 and self.objective != 0 else float(max(above, 0.0))
+
+    def __repr__(self) -> str:
+        gap = f", gap {self.gap:.2g}" if np.isfinite(self.gap) else ""
+        shape = " x ".join(map(str, self.solution.shape))
+        return (
+            f"Reference({self.status}: objective {self.objective:.6g}, residual {self.residual:.2g}{gap}, "
+            f"{shape}, {self.seconds:.2g} s)"
+        )
+
+
+class AbstractReference(abc.ABC):
+    """A method that picks a solution of a problem without training a factorization."""
+
+    @abc.abstractmethod
+    def solve(self, problem: Any) -> Reference:
+        """Pick a solution.
+
+        Parameters
+        ----------
+        problem : problem
+            As for ``rankfall.train``.
+
+        Returns
+        -------
+        Reference
+
+        Raises
+        ------
+        ValueError
+            If the problem is of a kind that the method is not made for.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.references.FillWithZeros().solve(rf.two_by_two()).solution
+        array([[0., 1.],
+               [1., 0.]])
+        """
+
+
+def answer(
+    problem: AbstractProblem, solution: Any, objective: float, status: str, began: float, **known: Any
+) -> Reference:
+    """Put an answer together; ``began`` is a reading of ``time.perf_counter``.
+
+    A solution that is not finite is no answer, whatever a solver calls it.
+    """
+    found = np.asarray(solution, dtype=np.float64)
+    if not np.isfinite(found).all():
+        raise ArithmeticError(
+            f"The answer ({status}) is not finite. Scale the problem so that its observations are of size one, or ask "
+            "for a larger tolerance."
+        )
+    residual = float(abs(np.asarray(problem.residuals(found), dtype=np.float64)).max())
+    return Reference(found, float(objective), residual, status, time.perf_counter() - began, **known)
+
+
+def check_kind(name: str, problem: Any, kinds: tuple[type, ...]) -> None:
+    """Refuse a problem of another kind than those the method is made for."""
+    if not isinstance(problem, kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"problem is of type {type(problem).__name__}, but {name} is made for {wanted}.")
