@@ -1,5 +1,6 @@
 """What is compiled: how to have it soon, and how to have room for it."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ _MAPS = Path("/proc/self/maps")
 _MOST = 30_000
 # Maps that are not JAX's: nothing is gained by forgetting for their sake.
 _others = 0
+# To count thirty thousand maps takes thirty milliseconds, and to compile that many takes a minute.
+_SECONDS = 5.0
+_looked = -_SECONDS
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
@@ -28,7 +32,11 @@ def known_compiler() -> bool:
 
 def make_room() -> None:
     """Forget all compiled code where it takes many maps: without any left the compiler ends the process."""
-    global _others
+    global _others, _looked
+    now = time.monotonic()
+    if now < _looked + _SECONDS:
+        return
+    _looked = now
     if _count() - _others > _MOST:
         jax.clear_caches()
         _others = _count()

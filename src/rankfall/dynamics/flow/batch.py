@@ -46,8 +46,8 @@ class FlowBatch:
     def run(self, monitor: Monitor) -> None:
         """Integrate until every lane has ended."""
         with double_precision():
-            form, schedule = self._form(), schedule_of(self.stop, self.record, self.problem.dtype)
-            lanes = self._lanes()
+            lanes, schedule = self._lanes(), schedule_of(self.stop, self.record, self.problem.dtype)
+            form = self._form(lanes)
             rounds, trials, first = loop.most_rounds(len(self.group)), _FIRST_TRIALS, True
             while True:
                 began, done = time.monotonic(), self._trials(lanes)
@@ -82,12 +82,10 @@ class FlowBatch:
             return dataclasses.replace(final, depth=float(self.given[1][0]))
         return final
 
-    def _form(self) -> loop.Form:
-        def seen(problem: Any, state: Any, given: Any) -> Any:
-            return self.rule.observe(problem, state, self.rule.start(problem, state, given))[0]
-
-        one = jax.tree.map(lambda a: a[0], (self.state, self.given))
-        sample = jax.eval_shape(seen, self.problem, *one)
+    def _form(self, lanes: loop.Lanes) -> loop.Form:
+        # Of a compiled function, which remembers what it was traced for: tracing takes longer than a whole short run.
+        seen = _view.eval_shape(self.problem, lanes.model, lanes.rule_state, rule=self.rule)
+        sample = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), seen)
         return loop.Form(flow, self.rule, probes(self.record, self.problem, sample), 0, False)
 
     def _lanes(self) -> loop.Lanes:
