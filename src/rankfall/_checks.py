@@ -34,6 +34,14 @@ def positive_number(name: str, value: Any, remedy: str = "") -> float:
     return float(positive(name, number(name, value, remedy), remedy))
 
 
+def not_negative_number(name: str, value: Any, remedy: str = "") -> float:
+    """Return one finite number of at least zero; refuse anything else."""
+    found = number(name, value, remedy)
+    if not (np.isfinite(found) and found >= 0):
+        raise ValueError(f"{name} is {shortened(value)}, but must be at least 0 and finite{_tail(remedy)}.")
+    return found
+
+
 def positive_integer(name: str, value: Any, remedy: str = "") -> int:
     """Return an integer of at least one; refuse anything else."""
     return integer(name, value, 1, remedy)

@@ -5,5 +5,6 @@ Every reference has one method, ``solve(problem) -> Reference``, which says how 
 
 from .base import AbstractReference, Reference
 from .baselines import FillWithZeros, MinimalL2
+from .nuclear import NuclearNorm
 
-__all__ = ["AbstractReference", "FillWithZeros", "MinimalL2", "Reference"]
+__all__ = ["AbstractReference", "FillWithZeros", "MinimalL2", "NuclearNorm", "Reference"]
