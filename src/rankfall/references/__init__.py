@@ -5,6 +5,7 @@ Every reference has one method, ``solve(problem) -> Reference``, which says how 
 
 from .base import AbstractReference, Reference
 from .baselines import FillWithZeros, MinimalL2
+from .norm_minimal import NormMinimal
 from .nuclear import NuclearNorm
 
-__all__ = ["AbstractReference", "FillWithZeros", "MinimalL2", "NuclearNorm", "Reference"]
+__all__ = ["AbstractReference", "FillWithZeros", "MinimalL2", "NormMinimal", "NuclearNorm", "Reference"]

@@ -1,6 +1,5 @@
-"""The solution of least nuclear norm, for thousands of rows: splitting with partial decompositions, and a duality gap."""
+"""The solution of least nuclear norm, for thousands of rows: splitting with partial decompositions, and a gap."""
 
-import abc
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +10,15 @@ import scipy.linalg
 from .. import _checks
 from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
+from .observations import Observations, observations_of
 
 # Steps that Anderson's acceleration looks back, and how far the residual may grow before it begins anew.
 _MEMORY, _GROWTH = 5, 2.0
 _REGULAR = 1e-10
 # Moves below this share of the solution are rounding: it comes no closer.
 _ROUNDING = 1e-15
-# The step is this share of the mean singular value of the iterate, adjusted once it is off by that factor. While the rank
-# still falls, small values that are to vanish count little: the mean is weighted by the values themselves.
+# The step is this share of the mean singular value of the iterate, adjusted once it is off by that factor. While the
+# rank still falls, small values that are to vanish count little: the mean is weighted by the values themselves.
 _SHARE, _OFF, _SETTLED = 0.25, 2.0, 0.9
 # A look at the gap costs two decompositions: one each time the residual has fallen so far, or after so many steps.
 _FALL, _SELDOM = 0.5, 50
@@ -108,84 +108,10 @@ class NuclearNorm(AbstractReference):
         """
         check_kind("NuclearNorm", problem, (MatrixCompletion, MatrixSensing, LinearRegression))
         began = time.perf_counter()
-        if isinstance(problem, MatrixCompletion):
-            data: _Data = _Entries(problem, self.tolerance)
-        elif self.tolerance > 0:
-            raise ValueError(
-                f"tolerance is {self.tolerance:g}, but must be 0 for {type(problem).__name__}; NormMinimal takes one."
-            )
-        else:
-            data = _Measurements(problem)
-        best = _split(self, data, began)
+        best = _split(self, observations_of(problem, self.tolerance), began)
         status = "optimal" if best.gap <= self.gap else "inaccurate"
         details = {"steps": best.steps, "rank": best.rank}
         return answer(problem, best.matrix, best.above, status, began, lower_bound=best.below, details=details)
-
-
-class _Data(abc.ABC):
-    """The observations, as a set of matrices."""
-
-    shape: tuple[int, int]
-
-    @abc.abstractmethod
-    def nearest(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the nearest matrix that fits."""
-
-    @abc.abstractmethod
-    def dual(self, subgradient: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return the part of a subgradient that the observations make up, and what it is worth."""
-
-
-class _Entries(_Data):
-    def __init__(self, problem: MatrixCompletion, tolerance: float) -> None:
-        self.shape = problem.shape
-        self.at = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), self.shape)
-        self.values, self.tolerance = np.asarray(problem.values, float), tolerance
-
-    def nearest(self, matrix: np.ndarray) -> np.ndarray:
-        found = matrix.copy()
-        if self.tolerance:
-            low, high = self.values - self.tolerance, self.values + self.tolerance
-            found.flat[self.at] = np.clip(matrix.flat[self.at], low, high)
-        else:
-            found.flat[self.at] = self.values
-        return found
-
-    def dual(self, subgradient: np.ndarray) -> tuple[np.ndarray, float]:
-        part, y = np.zeros(self.shape), subgradient.flat[self.at]
-        part.flat[self.at] = y
-        return part, float(self.values @ y - self.tolerance * abs(y).sum())
-
-
-class _Measurements(_Data):
-    def __init__(self, problem: MatrixSensing | LinearRegression) -> None:
-        self.shape = problem.shape
-        if isinstance(problem, LinearRegression):
-            self.outer = problem.shape[1]
-            rows, values = np.asarray(problem.inputs, float), np.asarray(problem.targets, float)
-        else:
-            self.outer = 1
-            rows = np.asarray(problem.measurements, float).reshape(problem.observed, -1)
-            values = np.asarray(problem.values, float)[:, None]
-        # Orthonormal measurements of the same span: to project on them is two products, whatever their condition.
-        left, s, self.rows = scipy.linalg.svd(rows, full_matrices=False)
-        there = s > max(rows.shape) * np.finfo(float).eps * s[0]
-        self.rows = self.rows[there]
-        self.values = (left[:, there].T @ values) / s[there, None]
-        missed = float(abs(rows @ (self.rows.T @ self.values) - values).max())
-        if missed > 1e-8 * float(abs(values).max()):
-            raise ValueError(
-                f"problem has measurements that contradict each other (the best fit misses one by {missed:.3g}), but "
-                "must have a solution; NormMinimal takes a tolerance, MinimalL2 fits as well as possible."
-            )
-
-    def nearest(self, matrix: np.ndarray) -> np.ndarray:
-        flat = matrix.reshape(-1, self.outer)
-        return (flat + self.rows.T @ (self.values - self.rows @ flat)).reshape(self.shape)
-
-    def dual(self, subgradient: np.ndarray) -> tuple[np.ndarray, float]:
-        y = self.rows @ subgradient.reshape(-1, self.outer)
-        return (self.rows.T @ y).reshape(self.shape), float((self.values * y).sum())
 
 
 @dataclass
@@ -203,7 +129,7 @@ class _Best:
         return (self.above - self.below) / self.above if self.above > 0 else 0.0
 
 
-def _split(method: NuclearNorm, data: _Data, began: float) -> _Best:
+def _split(method: NuclearNorm, data: Observations, began: float) -> _Best:
     z = data.nearest(np.zeros(data.shape))
     s = scipy.linalg.svdvals(z)
     best = _Best(z, float(s.sum()), 0.0)
@@ -237,7 +163,13 @@ def _split(method: NuclearNorm, data: _Data, began: float) -> _Best:
 
 
 def _look(
-    best: _Best, data: _Data, low: np.ndarray, subgradient: np.ndarray, shrink: "_Shrinking", gap: float, count: int
+    best: _Best,
+    data: Observations,
+    low: np.ndarray,
+    subgradient: np.ndarray,
+    shrink: "_Shrinking",
+    gap: float,
+    count: int,
 ) -> None:
     """Improve the best bound by that of an iterate, and the best solution where that might close the gap."""
     part, worth = data.dual(subgradient)
