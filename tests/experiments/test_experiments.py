@@ -36,6 +36,7 @@ NEEDS_ENTRY = {
         "trace-difference-rises",
     },
     "norm-of-regression": set(),
+    "any-norm": set(),
     "singular-values": set(),
     "tensor-order3": set(),
     "tensor-order4": set(),
@@ -244,6 +245,25 @@ def test_claims_about_three_factorizations_fall_each_by_what_it_measures(stored)
     laws = {"law-of-the-local-norms", "law-of-balanced-starts"}
     assert fallen(law_error=dataset["law_error"].roll(rule=-1)) == laws
     assert fallen(law_error=dataset["law_error"] + 1e-6) == laws
+
+
+def test_claims_about_norms_fall_each_by_what_it_measures(stored):
+    name, dataset = stored
+    if name != "any-norm":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    bend = dataset["along_flow"] * dataset["loss"] ** 0.2
+    assert fallen(along_flow=bend) == {"every-norm-leaves-its-minimum", "one-rate-for-all"}
+    assert fallen(minimiser=dataset["minimiser"] + 1) == {"minimisers-are-near"}
+    assert fallen(lower_bound=dataset["lower_bound"] * 0.999) == {"minima-are-certified"}
+    assert fallen(where_proved=dataset["where_proved"] * 1.1) == {"where-it-is-proved"}
+    everything = {c.name for c in EXPERIMENTS[name].claims(dataset)}
+    assert fallen(**{v: dataset[v] * np.nan for v in dataset if dataset[v].dtype.kind == "f"}) == everything
 
 
 def test_reduced_forms_go_far_enough():

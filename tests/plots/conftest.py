@@ -423,7 +423,28 @@ def hierarchical():
     )
 
 
+def any_norm():
+    names, x, loss = ["nuclear", "tilted"], np.linspace(-9, 9, 21), np.geomspace(1, 1e-6, 30)
+    values = np.stack([np.sqrt(x**2 + 4), np.sqrt(x**2 + x + 2)])
+    path = 1 / np.sqrt(loss)
+    return xr.Dataset(
+        {
+            "minimiser": ("norm", [0.0, -0.5]),
+            "minimum": ("norm", [2.0, 1.3]),
+            "lower_bound": ("norm", [2.0, -np.inf]),
+            "status": ("norm", ["optimal", "grid"]),
+            "on_solutions": (("norm", "x"), values),
+            "along_flow": (("depth", "norm", "record"), np.stack([[path, path]] * 2)),
+            "unobserved": (("depth", "record"), np.stack([path, path])),
+            "loss": ("record", loss),
+            "where_proved": 1.0,
+        },
+        coords={"norm": names, "x": x, "depth": [2, 3]},
+    )
+
+
 DATASETS = {
+    "any-norm": any_norm,
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,
     "perturbation": perturbation,

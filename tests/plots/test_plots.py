@@ -8,6 +8,7 @@ from rankfall.plots.lanes import ends, on_grid
 from rankfall.theory import unobserved_lower_bound
 
 PANELS = {
+    "any-norm": 3,
     "unobserved-entry": 4,
     "norms-and-rank": 3,
     "perturbation": 2,

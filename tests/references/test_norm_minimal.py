@@ -151,7 +151,7 @@ def test_mistakes(completion, sensing):
         (lambda: NormMinimal("ky-fan-1.5"), "norm is 'ky-fan-1.5'"),
         (lambda: NormMinimal(), "both missing"),
         (lambda: NormMinimal("nuclear", tolerance=-1), "tolerance is -1"),
-        (lambda: NormMinimal("schatten-0.5", tolerance=0.1).solve(completion), "not convex"),
+        (lambda: NormMinimal("schatten-0.5", tolerance=0.1).solve(completion), "not known to be convex"),
         (lambda: NormMinimal(expression=lambda x: -cp.normNuc(x)).solve(completion), "expression is concave"),
         (lambda: NormMinimal(lambda w: abs(w).max()).solve(completion), "14 free parameters"),
         (lambda: NormMinimal("nuclear").solve(rf.MatrixCompletion.from_coo([[0, 0]], [1.0], (300, 300))), "Nuclear"),

@@ -1,6 +1,7 @@
 """The talk's experiments, declared: what is run, at which settings, and what is claimed about the result."""
 
 from . import (
+    any_norm,
     balancedness,
     circuit_equivalence,
     component_norms,
@@ -32,6 +33,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         perturbation,
         determinant_sign,
         norm_of_regression,
+        any_norm,
         gradient_flow,
         depth_law,
         singular_values,

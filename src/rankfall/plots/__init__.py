@@ -6,6 +6,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from . import (
+    any_norm,
     balancedness,
     circuit_equivalence,
     component_norms,
@@ -33,6 +34,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "perturbation": perturbation.draw,
     "determinant-sign": determinant_sign.draw,
     "norm-of-regression": norm_of_regression.draw,
+    "any-norm": any_norm.draw,
     "gradient-flow": gradient_flow.draw,
     "depth-law": depth_law.draw,
     "singular-values": singular_values.draw,
@@ -73,7 +75,7 @@ def draw(name: str, dataset: xr.Dataset) -> Figure:
     --------
     >>> from rankfall import plots
     >>> sorted(plots.DRAWINGS)[:2]
-    ['balancedness', 'circuit-equivalence']
+    ['any-norm', 'balancedness']
     """
     if name not in DRAWINGS:
         raise ValueError(f"name is {name!r}, but must be one of {', '.join(sorted(DRAWINGS))}.")

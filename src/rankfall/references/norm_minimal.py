@@ -27,11 +27,11 @@ class NormMinimal(AbstractReference):
 
     How it is found, and how far it can be trusted, depends on the norm:
 
-    - convex norms by name, and convex expressions: by CVXPY (Schatten with ``1 < p < inf``, ``p != 2``: by descent).
-      ``"optimal"`` where the solver says so, or where the gap to a bound of our own is at most ``gap``;
-    - Schatten and entrywise ``p < 1`` where the solutions have one free parameter: by a search that leaves out only
+    - any norm or quasi-norm by name where the solutions have one free parameter: by a search that leaves out only
       intervals that are proved to hold nothing less; ``"optimal"`` to ``gap``;
-    - the same with more parameters: by iteratively reweighted least squares, ``"local"``;
+    - convex norms by name, and convex expressions: by CVXPY (Schatten with ``1 < p < inf``, ``p != 2``: by descent);
+      ``"optimal"`` where the solver says so and a bound of our own is within ``gap``;
+    - Schatten and entrywise ``p < 1`` with more parameters: by iteratively reweighted least squares, ``"local"``;
     - any function where the solutions have one parameter: by a grid, ``"grid"``.
 
     Parameters
@@ -128,11 +128,18 @@ class NormMinimal(AbstractReference):
             status = "optimal" if found.reliable else "inaccurate"
             return answer(problem, found.matrix, value, status, began, details=found.said)
         norm = norm_of(self.norm)
+        if self.tolerance > 0 and norm.dual is None:
+            raise ValueError(
+                f"tolerance is {self.tolerance:g}, but must be 0 for {norm.name}, which is not known to be convex."
+            )
+        data = None if self.tolerance > 0 else observations_of(problem, 0.0)
+        line = None if data is None else data.line()
+        if line is not None:
+            return self._on_line(norm, problem, line, began)
         if norm.dual is not None:
             return self._convex(norm, problem, began)
-        if self.tolerance > 0:
-            raise ValueError(f"tolerance is {self.tolerance:g}, but must be 0 for {norm.name}, which is not convex.")
-        return self._not_convex(norm, problem, observations_of(problem, 0.0), began)
+        assert data is not None
+        return self._not_convex(norm, problem, data, began)
 
     def _convex(self, norm: Norm, problem: Any, began: float) -> Reference:
         if norm.expression is not None:
@@ -152,16 +159,17 @@ class NormMinimal(AbstractReference):
         status = "optimal" if found.reliable and close else "inaccurate"
         return answer(problem, matrix, value, status, began, lower_bound=found.below, details=found.said)
 
+    def _on_line(self, norm: Norm, problem: Any, line: tuple[np.ndarray, np.ndarray], began: float) -> Reference:
+        known = norm.numbers is not None
+        found = certified(norm, *line, self.gap) if known else on_grid(norm, *line)
+        near = found.below >= found.value * (1 - self.gap)
+        status = "grid" if not known else "optimal" if near else "inaccurate"
+        matrix = line[0] + found.at * line[1]
+        details = {"looked": found.looked}
+        return answer(problem, matrix, found.value, status, began, lower_bound=found.below, details=details)
+
     def _not_convex(self, norm: Norm, problem: Any, data: Observations, began: float) -> Reference:
-        line, known = data.line(), np.isfinite(norm.power)
-        if line is not None:
-            found = certified(norm, *line, self.gap) if known else on_grid(norm, *line)
-            near = found.below >= found.value * (1 - self.gap)
-            status = "grid" if not known else "optimal" if near else "inaccurate"
-            matrix = line[0] + found.at * line[1]
-            details = {"looked": found.looked}
-            return answer(problem, matrix, found.value, status, began, lower_bound=found.below, details=details)
-        if not known:
+        if norm.numbers is None:
             raise ValueError(
                 f"norm is {norm.name}, a function, but must be one by name or a convex expression where the solutions "
                 f"have {data.free()} free parameters: nothing else than its values is known."

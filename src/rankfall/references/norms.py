@@ -35,8 +35,8 @@ class Norm:
     spectral : bool
         Whether it is one of singular values.
     numbers, of_numbers, speed : callable or None
-        Of quasi-norms by name: the numbers of a matrix that it grows with, its value from them, and how fast each can
-        change along a direction.
+        Of norms by name: the numbers of a matrix that it grows with (singular values, magnitudes), its value from them,
+        and how fast each can change along a direction.
     """
 
     name: str
@@ -65,7 +65,7 @@ def norm_of(norm: Any) -> Norm:
             return _ky_fan(own, int(p))
         if own in _INDUCED:
             value, dual, expression = _INDUCED[own]
-            return Norm(own, value, dual, expression)
+            return Norm(own, value, dual, expression, numbers=abs, of_numbers=value, speed=abs)
     raise ValueError(f"norm is {_checks.shortened(norm)}, but must be {EXPECTED}.")
 
 
@@ -94,10 +94,10 @@ def _of_order(name: str, family: str, p: float) -> Norm:
     def value(batch: Any) -> Any:
         return function(batch, p)
 
+    numbers, speed = _NUMBERS[family]
+    known: dict[str, Any] = {"numbers": numbers, "of_numbers": partial(spectrum.schatten_norm, p=p), "speed": speed}
     if p < 1:
-        of_numbers = partial(spectrum.schatten_norm, p=p)
-        numbers, speed = _NUMBERS[family]
-        return Norm(name, value, power=p, numbers=numbers, of_numbers=of_numbers, speed=speed)
+        return Norm(name, value, power=p, **known)
     conjugate = np.inf if p == 1 else 1.0 if np.isinf(p) else p / (p - 1)
     atoms: dict[float, Callable[[Any, Any], Any]] = {
         1.0: lambda cp, x: cp.normNuc(x), 2.0: lambda cp, x: cp.norm(x, "fro"), np.inf: lambda cp, x: cp.sigma_max(x)
@@ -109,7 +109,8 @@ def _of_order(name: str, family: str, p: float) -> Norm:
         def expression(cp: Any, x: Any) -> Any:
             return cp.pnorm(cp.vec(x, order="C"), p)
 
-    return Norm(name, value, lambda y: float(function(y, conjugate)), expression, spectral=family == "schatten")
+    known["spectral"] = family == "schatten"
+    return Norm(name, value, lambda y: float(function(y, conjugate)), expression, **known)
 
 
 def _ky_fan(name: str, k: int) -> Norm:
@@ -125,7 +126,11 @@ def _ky_fan(name: str, k: int) -> Norm:
     def value(batch: Any) -> Any:
         return measures.ky_fan_norm(batch, min(k, *np.shape(batch)[-2:]))
 
-    return Norm(name, value, dual, expression, spectral=True)
+    def of_numbers(s: Any) -> Any:
+        return s[..., :k].sum(axis=-1)
+
+    numbers, speed = _NUMBERS["schatten"]
+    return Norm(name, value, dual, expression, 1.0, True, numbers, of_numbers, speed)
 
 
 _INDUCED: dict[str, tuple[Any, Any, Any]] = {

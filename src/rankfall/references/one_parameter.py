@@ -47,7 +47,7 @@ def certified(norm: Norm, start: np.ndarray, direction: np.ndarray, gap: float) 
             value = of_numbers(found)
             if value.min() < least:
                 at, least = float(x[value.argmin()]), float(value.min())
-            bounds.append(of_numbers(np.maximum(found - width[:, None] * speed, 0.0)))
+            bounds.append(of_numbers(np.maximum(found - width.reshape(-1, *[1] * (found.ndim - 1)) * speed, 0.0)))
         bound, looked = np.concatenate(bounds), looked + len(middle)
         more = bound < least * (1 - gap)
         closed = min(closed, float(bound[~more].min(initial=np.inf)))
