@@ -37,6 +37,7 @@ NEEDS_ENTRY = {
     },
     "norm-of-regression": set(),
     "any-norm": set(),
+    "nuclear-norm-or-not": set(),
     "singular-values": set(),
     "tensor-order3": set(),
     "tensor-order4": set(),
@@ -48,11 +49,12 @@ NEEDS_ENTRY = {
     "hierarchical": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = (
+MEAN_SQUARES = (
     "circuit-equivalence",
     "component-norms",
     "hierarchical",
     "mapping-rank",
+    "nuclear-norm-or-not",
     "overparameterisation",
     "rank-of-data",
     "tensor-order3",
@@ -82,7 +84,7 @@ def test_every_claim_holds_and_every_control_fails(stored):
 def test_claims_fall_when_the_stored_entry_is_scaled(stored):
     name, dataset = stored
     entries = [variable for variable in dataset if str(variable).startswith("unobserved")]
-    assert entries or name in ("norm-of-regression", "singular-values", *OF_TENSORS)
+    assert entries or name in ("norm-of-regression", "singular-values", *MEAN_SQUARES)
     broken = dataset.assign({variable: 0.9 * dataset[variable] for variable in entries})
     broken.attrs = dataset.attrs
     assert {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds} == NEEDS_ENTRY[name]
@@ -105,7 +107,7 @@ def test_results_say_which_loss_and_precision_they_are_of(stored):
     name, dataset = stored
     if name == "solution-set":  # no training, no loss
         return
-    assert dataset.attrs["loss"] == ("mse" if name in OF_TENSORS else "half_sse")
+    assert dataset.attrs["loss"] == ("mse" if name in MEAN_SQUARES else "half_sse")
     mixed = name in ("unobserved-entry", "gradient-flow")
     assert set(dataset["dtype"].values) == {"float64", "float32"} if mixed else dataset.attrs["dtype"] == "float64"
 
@@ -264,6 +266,28 @@ def test_claims_about_norms_fall_each_by_what_it_measures(stored):
     assert fallen(where_proved=dataset["where_proved"] * 1.1) == {"where-it-is-proved"}
     everything = {c.name for c in EXPERIMENTS[name].claims(dataset)}
     assert fallen(**{v: dataset[v] * np.nan for v in dataset if dataset[v].dtype.kind == "f"}) == everything
+
+
+def test_claims_about_the_nuclear_norm_fall_each_by_what_it_measures(stored):
+    name, dataset = stored
+    if name != "nuclear-norm-or-not":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    assert fallen(error=dataset["error"].where(dataset["depth"] < 3, 100 * dataset["error"])) == {
+        "deep-completes-better-than-the-norm", "depth-helps"}  # fmt: skip
+    few = dataset["case_observed"] == dataset["case_observed"].min()
+    bound = dataset["least_lower_bound"]
+    assert fallen(least_lower_bound=bound.where(~few, 1.02 * bound)) == {"not-the-least-nuclear-norm"}
+    assert fallen(least_lower_bound=bound.where(few, 1.01 * bound)) == {"seemingly-the-least-nuclear-norm"}
+    assert fallen(effective_rank=2 * dataset["effective_rank"]) == {"lower-rank-than-the-norm"}
+    # Nothing is claimed of runs that do not fit.
+    stopped = dataset.assign_coords(stop_reason=("run", ["steps"] * dataset.sizes["run"]))
+    assert not any(c.holds for c in EXPERIMENTS[name].claims(stopped))
 
 
 def test_reduced_forms_go_far_enough():

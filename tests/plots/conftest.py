@@ -443,7 +443,28 @@ def any_norm():
     )
 
 
+def nuclear_norm_or_not():
+    rows = [(count, depth, scale) for count in (200, 500) for depth in (2, 3) for scale in (1e-3, 1e-6)]
+    observed, depth, scale = (np.array(column) for column in zip(*rows, strict=True))
+    cases = {"case_kind": ("case", ["completion"] * 2), "case_observed": ("case", [200, 500])}
+    fits = ("run", ["loss"] * len(rows))
+    return xr.Dataset(
+        {
+            "error": ("run", np.sqrt(scale) / depth),
+            "nuclear": ("run", 10 + scale),
+            "effective_rank": ("run", 5 + 100 * scale),
+            "least_error": ("case", [0.2, 1e-8]),
+            "least_nuclear": ("case", [9.0, 10.0]),
+            "least_effective_rank": ("case", [8.0, 5.0]),
+            "true_nuclear": ("case", [10.0, 10.0]),
+        },
+        coords={"kind": ("run", ["completion"] * len(rows)), "observed": ("run", observed), "depth": ("run", depth),
+                "scale": ("run", scale), "stop_reason": fits, **cases},
+    )  # fmt: skip
+
+
 DATASETS = {
+    "nuclear-norm-or-not": nuclear_norm_or_not,
     "any-norm": any_norm,
     "unobserved-entry": unobserved_entry,
     "norms-and-rank": norms_and_rank,

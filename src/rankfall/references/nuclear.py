@@ -8,6 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from .. import _checks
+from .._threads import threads_for
 from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .observations import Observations, observations_of
@@ -108,7 +109,8 @@ class NuclearNorm(AbstractReference):
         """
         check_kind("NuclearNorm", problem, (MatrixCompletion, MatrixSensing, LinearRegression))
         began = time.perf_counter()
-        best = _split(self, observations_of(problem, self.tolerance), began)
+        with threads_for(min(problem.shape)):
+            best = _split(self, observations_of(problem, self.tolerance), began)
         status = "optimal" if best.gap <= self.gap else "inaccurate"
         details = {"steps": best.steps, "rank": best.rank}
         return answer(problem, best.matrix, best.above, status, began, lower_bound=best.below, details=details)
