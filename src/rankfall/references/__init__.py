@@ -5,5 +5,13 @@ Every reference has one method, ``solve(problem) -> Reference``, which says how 
 
 from .base import AbstractReference, Reference
 from .baselines import FillWithZeros, MinimalL2
+from .means import BiasBaseline, MeanBaseline
 
-__all__ = ["AbstractReference", "FillWithZeros", "MinimalL2", "Reference"]
+__all__ = [
+    "AbstractReference",
+    "BiasBaseline",
+    "FillWithZeros",
+    "MeanBaseline",
+    "MinimalL2",
+    "Reference",
+]
