@@ -6,6 +6,7 @@ Every reference has one method, ``solve(problem) -> Reference``, which says how 
 from .base import AbstractReference, Reference
 from .baselines import FillWithZeros, MinimalL2
 from .means import BiasBaseline, MeanBaseline
+from .soft_impute import SoftImpute
 
 __all__ = [
     "AbstractReference",
@@ -14,4 +15,5 @@ __all__ = [
     "MeanBaseline",
     "MinimalL2",
     "Reference",
+    "SoftImpute",
 ]
