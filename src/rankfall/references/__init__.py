@@ -3,6 +3,7 @@
 Every reference has one method, ``solve(problem) -> Reference``, which says how far its answer can be trusted.
 """
 
+from .alternating import AlternatingLeastSquares
 from .base import AbstractReference, Reference
 from .baselines import FillWithZeros, MinimalL2
 from .means import BiasBaseline, MeanBaseline
@@ -10,6 +11,7 @@ from .soft_impute import SoftImpute
 
 __all__ = [
     "AbstractReference",
+    "AlternatingLeastSquares",
     "BiasBaseline",
     "FillWithZeros",
     "MeanBaseline",
