@@ -3,9 +3,23 @@
 Every reference has one method, ``solve(problem) -> Reference``, which says how far its answer can be trusted.
 """
 
+from .alternating import AlternatingLeastSquares
 from .base import AbstractReference, Reference
 from .baselines import FillWithZeros, MinimalL2
+from .means import BiasBaseline, MeanBaseline
 from .norm_minimal import NormMinimal
 from .nuclear import NuclearNorm
+from .soft_impute import SoftImpute
 
-__all__ = ["AbstractReference", "FillWithZeros", "MinimalL2", "NormMinimal", "NuclearNorm", "Reference"]
+__all__ = [
+    "AbstractReference",
+    "AlternatingLeastSquares",
+    "BiasBaseline",
+    "FillWithZeros",
+    "MeanBaseline",
+    "MinimalL2",
+    "NormMinimal",
+    "NuclearNorm",
+    "Reference",
+    "SoftImpute",
+]

@@ -16,7 +16,7 @@ STATUSES = {
     "inaccurate": "not to the tolerance asked for; see `gap` and `residual`",
     "local": "a local answer: another start may find a lower value",
     "grid": "the least of a grid: between its points nothing is known",
-    "computed": "no optimisation problem is solved",
+    "computed": "nothing is claimed to be least",
 }
 
 
@@ -34,7 +34,7 @@ class Reference:
         Largest difference between an observation and what the solution says of it.
     status : str
         ``"optimal"`` (the least value, to the tolerance asked for), ``"inaccurate"`` (not to it), ``"local"``,
-        ``"grid"`` (the least of a grid of solutions) or ``"computed"`` (no optimisation problem).
+        ``"grid"`` (the least of a grid of solutions) or ``"computed"`` (nothing is claimed to be least).
     seconds : float
         Wall time.
     lower_bound : float
