@@ -26,7 +26,8 @@ reproduce: $(VENV)/.installed
 	@$(VENV)/bin/rankfall reproduce --out out $(ARGS)
 
 test: $(VENV)/.installed-test
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@# Two processes: threads of their own would only wait for each other.
+	OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .

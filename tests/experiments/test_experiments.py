@@ -37,6 +37,7 @@ NEEDS_ENTRY = {
     },
     "norm-of-regression": set(),
     "any-norm": set(),
+    "exact-recovery": set(),
     "nuclear-norm-or-not": set(),
     "singular-values": set(),
     "tensor-order3": set(),
@@ -52,6 +53,7 @@ NEEDS_ENTRY = {
 MEAN_SQUARES = (
     "circuit-equivalence",
     "component-norms",
+    "exact-recovery",
     "hierarchical",
     "mapping-rank",
     "nuclear-norm-or-not",
@@ -288,6 +290,27 @@ def test_claims_about_the_nuclear_norm_fall_each_by_what_it_measures(stored):
     # Nothing is claimed of runs that do not fit.
     stopped = dataset.assign_coords(stop_reason=("run", ["steps"] * dataset.sizes["run"]))
     assert not any(c.holds for c in EXPERIMENTS[name].claims(stopped))
+
+
+def test_claims_about_recovery_fall_each_by_what_it_measures(stored):
+    name, dataset = stored
+    if name != "exact-recovery":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    error, solution = dataset["error"], dataset["solution"]
+    assert fallen(error=error.where(solution != "depth 3", 1.0)) == {"training-needs-fewer"}
+    assert fallen(error=error.where(solution != "least nuclear norm", error + 0.01)) >= {"recovered-from-enough"}
+    assert fallen(error=error.where(solution != "zeros elsewhere", error / 10)) == {"zeros-are-no-completion"}
+    assert fallen(gap=dataset["gap"] + 1e-5) == {"certified"}
+    turned = error.isel(multiple=slice(None, None, -1)).values
+    assert fallen(error=(error.dims, turned)) >= {"more-observations-more-recovery", "recovered-from-enough"}
+    everything = {c.name for c in EXPERIMENTS[name].claims(dataset)}
+    assert fallen(**{v: dataset[v] * np.nan for v in dataset}) == everything
 
 
 def test_reduced_forms_go_far_enough():

@@ -463,7 +463,18 @@ def nuclear_norm_or_not():
     )  # fmt: skip
 
 
+def exact_recovery():
+    multiple, solution = [1.5, 3.0, 8.0], ["least nuclear norm", "zeros elsewhere", "depth 3"]
+    error = np.array([[0.5, 0.9, 0.5], [0.1, 0.8, 1e-5], [1e-8, 0.5, 1e-5]])
+    return xr.Dataset(
+        {"error": (("multiple", "repetition", "solution"), np.repeat(error[:, None], 3, axis=1))},
+        coords={"multiple": multiple, "solution": solution},
+        attrs={"extent": 40, "rank": 2, "recovered": 1e-3},
+    )
+
+
 DATASETS = {
+    "exact-recovery": exact_recovery,
     "nuclear-norm-or-not": nuclear_norm_or_not,
     "any-norm": any_norm,
     "unobserved-entry": unobserved_entry,

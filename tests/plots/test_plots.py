@@ -8,6 +8,7 @@ from rankfall.plots.lanes import ends, on_grid
 from rankfall.theory import unobserved_lower_bound
 
 PANELS = {
+    "exact-recovery": 2,
     "nuclear-norm-or-not": 3,
     "any-norm": 3,
     "unobserved-entry": 4,

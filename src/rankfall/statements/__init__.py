@@ -32,6 +32,7 @@ STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
     "regression": dynamics.regression,
     "gunasekar": conjectures.gunasekar,
     "arora": conjectures.arora,
+    "nuclear-norm": conjectures.nuclear_norm,
     "tensor-rank": tensors.tensor_rank,
     "components": tensors.components,
     "circuits": tensors.circuits,
