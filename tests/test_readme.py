@@ -7,11 +7,17 @@ import numpy as np
 
 import rankfall as rf
 
-README = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = ROOT.joinpath("README.md").read_text(encoding="utf-8")
+
+
+def blocks(text):
+    """Pieces of Python of a page."""
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
 def test_the_ten_lines_of_python_run_and_say_what_they_promise(capsys):
-    code, *_ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = blocks(README)[0]
     names = {}
     exec(code, names)
     printed = capsys.readouterr().out
@@ -22,7 +28,7 @@ def test_the_ten_lines_of_python_run_and_say_what_they_promise(capsys):
 
 
 def test_the_flow_of_the_readme_reaches_what_it_says(capsys):
-    _, code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = blocks(README)[1]
     names = {}
     exec(code, names)
     assert names["run"].stop_reason == "loss" and abs(abs(names["run"].final.full()[0, 0]) - 707_107) < 1
@@ -31,7 +37,7 @@ def test_the_flow_of_the_readme_reaches_what_it_says(capsys):
 
 
 def test_the_tensor_of_the_readme_has_the_rank_it_says(capsys):
-    *_, code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = blocks(README)[2]
     names = {}
     exec(code, names)
     assert capsys.readouterr().out == "3 3\n"
@@ -40,8 +46,7 @@ def test_the_tensor_of_the_readme_has_the_rank_it_says(capsys):
 
 
 def test_the_network_of_the_page_on_tensors_has_the_rank_it_says(capsys):
-    page = Path(__file__).parents[1].joinpath("docs/tensors.md").read_text(encoding="utf-8")
-    *_, code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code = blocks(ROOT.joinpath("docs/tensors.md").read_text(encoding="utf-8"))[-1]
     names = {}
     exec(code, names)
     assert capsys.readouterr().out.splitlines()[-1] == "2 2"
@@ -49,6 +54,21 @@ def test_the_network_of_the_page_on_tensors_has_the_rank_it_says(capsys):
     assert len(ranks) == 7 and 2.0 < ranks.min() and ranks.max() < 2.1
     assert float(names["run"].trajectory["reconstruction_error"][0, -1]) < 0.01
     assert Path(__file__).parents[1].joinpath("docs/images/mapping-rank.png").is_file()
+
+
+def test_the_norm_of_the_readme_is_certified_and_left(capsys):
+    exec(blocks(README)[3], names := {})
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("Reference(optimal: objective 4, ") and float(said[1]) > 1000
+    assert names["least"].gap <= 1e-6 and names["least"].solution[0, 0] == 0
+
+
+def test_the_nuclear_norm_of_the_page_on_references_is_not_what_training_finds(capsys):
+    exec(blocks(ROOT.joinpath("docs/references.md").read_text(encoding="utf-8"))[0], names := {})
+    assert names["least"].status == "optimal" and names["least"].gap <= 1e-7
+    _, ratio, ranks = capsys.readouterr().out.splitlines()
+    assert abs(float(ratio) - 1.016) < 1e-3
+    assert [round(float(rank), 1) for rank in ranks.split()] == [5.0, 7.7]
 
 
 def test_the_commands_of_the_readme_exist():
