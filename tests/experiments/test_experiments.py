@@ -37,6 +37,7 @@ NEEDS_ENTRY = {
     },
     "norm-of-regression": set(),
     "singular-values": set(),
+    "spectrum-dynamics": set(),
     "tensor-order3": set(),
     "tensor-order4": set(),
     "component-norms": set(),
@@ -47,13 +48,15 @@ NEEDS_ENTRY = {
     "hierarchical": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
-OF_TENSORS = (
+# Without one unobserved entry, and with the mean of squares as loss.
+MEAN_SQUARE = (
     "circuit-equivalence",
     "component-norms",
     "hierarchical",
     "mapping-rank",
     "overparameterisation",
     "rank-of-data",
+    "spectrum-dynamics",
     "tensor-order3",
     "tensor-order4",
 )
@@ -81,7 +84,7 @@ def test_every_claim_holds_and_every_control_fails(stored):
 def test_claims_fall_when_the_stored_entry_is_scaled(stored):
     name, dataset = stored
     entries = [variable for variable in dataset if str(variable).startswith("unobserved")]
-    assert entries or name in ("norm-of-regression", "singular-values", *OF_TENSORS)
+    assert entries or name in ("norm-of-regression", "singular-values", *MEAN_SQUARE)
     broken = dataset.assign({variable: 0.9 * dataset[variable] for variable in entries})
     broken.attrs = dataset.attrs
     assert {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds} == NEEDS_ENTRY[name]
@@ -104,7 +107,7 @@ def test_results_say_which_loss_and_precision_they_are_of(stored):
     name, dataset = stored
     if name == "solution-set":  # no training, no loss
         return
-    assert dataset.attrs["loss"] == ("mse" if name in OF_TENSORS else "half_sse")
+    assert dataset.attrs["loss"] == ("mse" if name in MEAN_SQUARE else "half_sse")
     mixed = name in ("unobserved-entry", "gradient-flow")
     assert set(dataset["dtype"].values) == {"float64", "float32"} if mixed else dataset.attrs["dtype"] == "float64"
 
@@ -244,6 +247,30 @@ def test_claims_about_three_factorizations_fall_each_by_what_it_measures(stored)
     laws = {"law-of-the-local-norms", "law-of-balanced-starts"}
     assert fallen(law_error=dataset["law_error"].roll(rule=-1)) == laws
     assert fallen(law_error=dataset["law_error"] + 1e-6) == laws
+
+
+def test_claims_about_depth_fall_each_by_what_it_measures(stored):
+    name, dataset = stored
+    if name != "spectrum-dynamics":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    assert fallen() == set()
+    assert fallen(test_error=dataset["test_error"] + 0.05) == {"deep-is-completed"}
+    assert fallen(effective_rank=dataset["effective_rank"] + 2) == {"few-at-half-the-loss"}
+    assert fallen(gradient_mean=dataset["gradient_mean"].roll(place=1)) == {"gradient-is-diagonal"}
+    assert fallen(law_error=dataset["law_error"].roll(exponent=1)) == {"law-of-the-singular-values"}
+    # The second as early as the first; and as much left behind at depth 4 as at depth 3.
+    early = dataset["singular_values"].where(dataset["number"] != 1, dataset["singular_values"].isel(number=0))
+    assert fallen(singular_values=early) == {"one-after-another"}
+    left = dataset["singular_values"] * xr.where((dataset["number"] > 2) & (dataset["depth"] == 4), 3.0, 1.0)
+    assert fallen(singular_values=left.transpose("lane", "record", "number")) == {"deeper-leaves-less-behind"}
+    exchanged = dataset.assign_coords(depth=("lane", 5 - dataset["depth"].values))
+    assert [c.name for c in EXPERIMENTS[name].claims(exchanged) if c.holds] == ["law-of-the-singular-values"]
 
 
 def test_reduced_forms_go_far_enough():
