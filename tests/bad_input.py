@@ -77,6 +77,10 @@ CASES = {
     "measurements": [lambda m=m: rf.MatrixSensing(m, [1.0]) for m in (EYE, "a", [[[1, 2], [3]]],
                      1j * np.ones((1, 2, 2)), np.ones((0, 2, 2)))],
     "inputs": [lambda x=x: rf.LinearRegression(x, [1.0]) for x in ("a", [1.0, 2.0], [[NAN, 2]], [[1j, 2]])],
+    "path": [lambda p=p: rf.read_movielens(p) for p in ("", 5, "a\0b", "no.data", ".", None, EYE, __file__)],
+    "movielens": [lambda p=p: report.reproduce(["spectrum-dynamics"], "unused", movielens=p)
+                  for p in ("", 5, "a\0b", "no.data", ".", __file__)]
+    + [lambda: report.reproduce(["solution-set", "spectrum-dynamics"], "unused", movielens="unused.data")],
     "targets": [lambda y=y: rf.LinearRegression([[1.0, 2.0]], y) for y in ([1, 2], ["a"], [NAN])]
     + [lambda t=t: report.reproduce(["tensor-order3"], "unused", targets=t) for t in ("", 5, "a\0b", "no.npz", ".")]
     + [lambda: report.reproduce(["solution-set", "tensor-order3"], "unused", targets="unused.npz")],

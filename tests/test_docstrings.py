@@ -24,6 +24,7 @@ SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 TARGETS = {
     "rankfall.problems.completion.MatrixCompletion.from_dense": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.completion.MatrixCompletion.from_mask": rankfall.MatrixCompletion.from_coo,
+    "rankfall.problems.movielens.read_movielens": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.tensor.TensorCompletion.from_dense": rankfall.TensorCompletion.from_coo,
     "rankfall.factorizations.matrix.MatrixFactorization.init": initialisation.draw,
     "rankfall.factorizations.cp.CPFactorization.init": cp._draw,

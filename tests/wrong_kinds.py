@@ -1,7 +1,10 @@
 """Right calls in which one argument at a time is of a kind that no argument is; run as a script, as `bad_input.py`."""
 
+import atexit
 import inspect
 import json
+import os
+import tempfile
 
 import jax
 import numpy as np
@@ -26,6 +29,10 @@ THEORY |= {"loss": 0.25, "depth": 3, "steps": 3, "X": [[1.0, 2.0]], "y": [1.0], 
 THEORY |= {"control": ("there", 0.0), "absolute": False, "norm": "nuclear", "run": RUN, "norms": []} | dict.fromkeys(
     TEXTS, "words"
 )
+
+with tempfile.NamedTemporaryFile("w", delete=False) as ratings:
+    ratings.write("1\t2\t5\t881250949\n")
+atexit.register(os.unlink, ratings.name)
 
 NETWORKS, TUCKER, HIERARCHICAL = rf.networks, rf.TuckerFactorization, rf.HierarchicalFactorization
 PAIR, ROOT = [EYE, EYE], np.ones((2, 1))
@@ -62,6 +69,7 @@ CALLS = [
     (COMPLETION.from_dense, {"array": PROBLEM, "truth": EYE, "required_det_sign": 1} | INFIMA),
     (COMPLETION.from_mask, {"array": EYE, "mask": EYE == 1} | FORM),
     (COMPLETION.from_coo, {"indices": [[0, 1]], "values": [1.0], "shape": (2, 2)} | FORM),
+    (rf.read_movielens, {"path": ratings.name, "shape": (2, 2)} | FORM),
     (rf.two_by_two, {"z": 1.0, "z_prime": 1.0, "eps": 0.0, "position": (0, 0), "size": 2} | FORM),
     (rf.low_rank_completion, DRAWN | {"observed": 3}),
     (rf.low_cp_rank_completion, DRAWN | {"shape": (2, 2, 2), "observed": 8}),

@@ -37,6 +37,7 @@ from .problems import (
     low_hierarchical_rank_completion,
     low_rank_completion,
     low_rank_sensing,
+    read_movielens,
     two_by_two,
 )
 
@@ -76,6 +77,7 @@ __all__ = [
     "measures",
     "networks",
     "problems",
+    "read_movielens",
     "references",
     "theory",
     "train",

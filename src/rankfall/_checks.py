@@ -178,6 +178,17 @@ def folder(name: str, value: Any) -> Path:
     return Path(value)
 
 
+def content(name: str, value: Any, expected: str) -> bytes:
+    """Return what is in a file; refuse what is no path, and a file that cannot be read."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError(f"{name} is {shortened(value)}, but must be the path of {expected}.")
+    try:
+        return Path(value).read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"{name} is {str(value)!r}, but it cannot be read ({reason}); give {expected}.") from None
+
+
 def matrix_shape(name: str, value: Any) -> tuple[int, int]:
     """Return rows and columns; refuse anything but two integers of at least one."""
     listed = isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim == 1)

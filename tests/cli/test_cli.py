@@ -364,3 +364,75 @@ def test_help_shows_how_to_bring_targets(capsys):
     assert main(["reproduce", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Example: rankfall reproduce tensor-order3 tensor-order4 --targets my_targets.npz" in said
+
+
+def _ratings(path):
+    rng = np.random.default_rng(0)
+    item, user = np.nonzero(rng.random((12, 9)) < 0.6)
+    # Every last one is there, so that the shape is known.
+    rows = {(int(u) + 1, int(i) + 1): int(rng.integers(1, 6)) for i, u in zip(item, user, strict=True)} | {(9, 12): 4}
+    path.write_text("".join(f"{u}\t{i}\t{stars}\t881250949\n" for (u, i), stars in rows.items()))
+    return path
+
+
+def _reproduce_ratings(path, tmp_path, *names):
+    words = ["--quiet", "--movielens", str(path), "--out", str(tmp_path / "out")]
+    return main(["reproduce", *(names or ["spectrum-dynamics"]), *words])
+
+
+def test_ratings_of_the_user_are_trained_on(tmp_path):
+    path = _ratings(tmp_path / "u.data")
+    assert _reproduce_ratings(path, tmp_path) in (0, 1)
+    with xr.open_dataset(tmp_path / "out" / "spectrum-dynamics" / "data.nc", engine="h5netcdf") as stored:
+        data = stored.load()
+    digest = sha256(path.read_bytes()).hexdigest()
+    assert (data.attrs["movielens"], data.attrs["movielens_sha256"]) == ("u.data", digest)
+    assert json.loads(data.attrs["settings"])["movielens"] == {"file": "u.data", "sha256": digest}
+    assert str(tmp_path) not in str(data.attrs)
+    assert data["depth"].values.tolist() == [1, 2] and data["singular_values"].shape[-1] == 9
+    # All unobserved entries start next to zero, and at depth 1 they stay there.
+    stars = np.zeros((12, 9))
+    for user, item, rating, _ in np.loadtxt(path, dtype=int):
+        stars[item - 1, user - 1] = rating
+    mean_square = (stars[stars > 0] ** 2).mean()
+    np.testing.assert_allclose(data["loss"].values[:, 0], mean_square, rtol=1e-2)
+    share = 1 - np.sqrt(data["loss"].values[0, 15] / mean_square)
+    spectrum = share * np.linalg.svd(stars, compute_uv=False)
+    np.testing.assert_allclose(data["singular_values"].values[0, 15], spectrum, atol=1e-2)
+    assert data["loss"].values[0, 15] == pytest.approx(0.1) and np.nanmin(data["loss"].values[1]) <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "it cannot be read (No such file or directory); give the file u.data of MovieLens 100K"),
+        ("", "there is nothing in it; it must hold lines of user, item, rating"),
+        ("1,2,3,4\n", "a line of it is '1,2,3,4'; it must hold lines of user, item, rating"),
+        ("1\t2\t9\t4\n", "it says that user 1 rates item 2 by 9; it must hold lines of user, item, rating"),
+        ("1\t1\t5\t4\n2\t1\t4\t4\n", "it has 1 items and 2 users; a second singular value needs two of each or more."),
+    ],
+)
+def test_ratings_that_do_not_fit(tmp_path, capsys, content, sentence):
+    path = tmp_path / "u.data"
+    if content is not None:
+        path.write_text(content)
+    assert _reproduce_ratings(path, tmp_path) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"rankfall: movielens is {str(path)!r}, but ") and sentence in said.err
+    assert said.err.count("\n") == 1 and said.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_file_goes_to_the_experiments_that_take_it(tmp_path, capsys):
+    path = _ratings(tmp_path / "u.data")
+    assert _reproduce_ratings(path, tmp_path, "spectrum-dynamics", "tensor-order3") == 2
+    assert capsys.readouterr().err.endswith("but tensor-order3 cannot take any; name only spectrum-dynamics with it.\n")
+    assert _reproduce_with(path, tmp_path, "tensor-order3", "--movielens", str(path)) == 2
+    assert "targets is " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_shows_how_to_bring_ratings(capsys):
+    assert main(["reproduce", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Example: rankfall reproduce spectrum-dynamics --movielens u.data" in said and "GroupLens' page" in said

@@ -40,6 +40,7 @@ NEEDS_ENTRY = {
     "exact-recovery": set(),
     "nuclear-norm-or-not": set(),
     "singular-values": set(),
+    "spectrum-dynamics": set(),
     "tensor-order3": set(),
     "tensor-order4": set(),
     "component-norms": set(),
@@ -50,6 +51,7 @@ NEEDS_ENTRY = {
     "hierarchical": set(),
     "balancedness": {"depth-2-bears-a-logarithm", "depth-3-bears-a-power"},
 }
+# Without one unobserved entry, and with the mean of squares as loss.
 MEAN_SQUARES = (
     "circuit-equivalence",
     "component-norms",
@@ -59,6 +61,7 @@ MEAN_SQUARES = (
     "nuclear-norm-or-not",
     "overparameterisation",
     "rank-of-data",
+    "spectrum-dynamics",
     "tensor-order3",
     "tensor-order4",
 )
@@ -311,6 +314,30 @@ def test_claims_about_recovery_fall_each_by_what_it_measures(stored):
     assert fallen(error=(error.dims, turned)) >= {"more-observations-more-recovery", "recovered-from-enough"}
     everything = {c.name for c in EXPERIMENTS[name].claims(dataset)}
     assert fallen(**{v: dataset[v] * np.nan for v in dataset}) == everything
+
+
+def test_claims_about_depth_fall_each_by_what_it_measures(stored):
+    name, dataset = stored
+    if name != "spectrum-dynamics":
+        return
+
+    def fallen(**changed):
+        broken = dataset.assign(changed)
+        broken.attrs = dataset.attrs
+        return {c.name for c in EXPERIMENTS[name].claims(broken) if not c.holds}
+
+    assert fallen() == set()
+    assert fallen(test_error=dataset["test_error"] + 0.05) == {"deep-is-completed"}
+    assert fallen(effective_rank=dataset["effective_rank"] + 2) == {"few-at-half-the-loss"}
+    assert fallen(gradient_mean=dataset["gradient_mean"].roll(place=1)) == {"gradient-is-diagonal"}
+    assert fallen(law_error=dataset["law_error"].roll(exponent=1)) == {"law-of-the-singular-values"}
+    # The second as early as the first; and as much left behind at depth 4 as at depth 3.
+    early = dataset["singular_values"].where(dataset["number"] != 1, dataset["singular_values"].isel(number=0))
+    assert fallen(singular_values=early) == {"one-after-another"}
+    left = dataset["singular_values"] * xr.where((dataset["number"] > 2) & (dataset["depth"] == 4), 3.0, 1.0)
+    assert fallen(singular_values=left.transpose("lane", "record", "number")) == {"deeper-leaves-less-behind"}
+    exchanged = dataset.assign_coords(depth=("lane", 5 - dataset["depth"].values))
+    assert [c.name for c in EXPERIMENTS[name].claims(exchanged) if c.holds] == ["law-of-the-singular-values"]
 
 
 def test_reduced_forms_go_far_enough():

@@ -255,6 +255,39 @@ def singular_values():
     )
 
 
+def spectrum_dynamics(task="random"):
+    depths = [1, 2, 3, 4] if task == "random" else [1, 2, 3]
+    starts = [("small", 0), ("small", 1), ("large", 0)] if task == "random" else [("small", 0)]
+    rows = [(depth, start, target) for depth in depths for start, target in starts]
+    depth, start, target = (np.array(column) for column in zip(*rows, strict=True))
+    time = np.linspace(0.0, 50.0, 60)
+    late = np.arange(5) * 8.0 * (depth[:, None] - 1)
+    sigma = np.array([9.0, 7.0, 5.0, 0.5, 0.1]) / (1 + np.exp(late[:, None] + 10 - time[:, None]))
+    loss = np.repeat(np.geomspace(1.0, 1e-3, 60)[None], len(rows), axis=0)
+    loss[-1, 50:] = np.nan
+    over = ("lane", "record")
+    mean = np.stack([1e-2 * loss, 1e-3 * loss], axis=-1)
+    mean[depth != 2] = np.nan
+    return xr.Dataset(
+        {
+            "loss": (over, loss),
+            "time": (over, np.repeat(time[None], len(rows), axis=0)),
+            "step": (over, np.where(np.isfinite(loss), np.arange(60), -1)),
+            "effective_rank": (over, 1 + 10 * loss / depth[:, None]),
+            "singular_values": ((*over, "number"), sigma),
+            "gradient_mean": ((*over, "place"), mean),
+            "gradient_largest": ((*over, "place"), 5 * mean),
+        },
+        coords={
+            "depth": ("lane", depth),
+            "start": ("lane", start),
+            "target": ("lane", target),
+            "place": ["diagonal", "off the diagonal"],
+        },
+        attrs={"task": task} | ({"rank": 3} if task == "random" else {}),
+    )
+
+
 def tensor_order():
     rows = [
         (rank, observed, std, repetition)
@@ -486,6 +519,7 @@ DATASETS = {
     "gradient-flow": gradient_flow,
     "depth-law": depth_law,
     "singular-values": singular_values,
+    "spectrum-dynamics": spectrum_dynamics,
     "convergence": convergence,
     "balancedness": balancedness,
     "tensor-order3": tensor_order,
@@ -497,6 +531,12 @@ DATASETS = {
     "rank-of-data": rank_of_data,
     "hierarchical": hierarchical,
 }
+
+
+@pytest.fixture
+def ratings():
+    """What spectrum-dynamics stores where a user brings ratings."""
+    return spectrum_dynamics("ratings")
 
 
 @pytest.fixture(params=sorted(DATASETS))

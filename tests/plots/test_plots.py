@@ -20,6 +20,7 @@ PANELS = {
     "gradient-flow": 3,
     "depth-law": 3,
     "singular-values": 6,
+    "spectrum-dynamics": 6,
     "convergence": 3,
     "balancedness": 3,
     "tensor-order3": 4,
@@ -81,6 +82,14 @@ def test_lanes_may_be_missing_or_empty(name, dataset):
     few["loss"][0] = np.nan
     few["unobserved"][0] = np.nan
     plots.draw(name, few).draw_without_rendering()
+
+
+def test_ratings_are_drawn_without_a_rank(ratings):
+    whole = plots.draw("spectrum-dynamics", ratings)
+    whole.draw_without_rendering()
+    assert len(whole.axes) == 5 and "MovieLens" in whole.get_suptitle()
+    assert [ax.get_yscale() for ax in whole.axes] == ["log"] * 5
+    assert whole.axes[-1].get_ylabel() == "effective rank"
 
 
 @pytest.mark.parametrize("name", OVER_LOSS)

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel
 
 import rankfall
+from rankfall.experiments import Settings as AnySettings
 from rankfall.theory.claim import Claim
 
 
-class Settings(BaseModel):
+class Settings(AnySettings):
     seed: int = 7
     steps: int = 3
 

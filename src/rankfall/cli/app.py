@@ -100,7 +100,8 @@ def _options(
 
 @app.command(
     epilog="Example: rankfall reproduce solution-set norms-and-rank --out results\n\n"
-    "Example: rankfall reproduce tensor-order3 tensor-order4 --targets my_targets.npz"
+    "Example: rankfall reproduce tensor-order3 tensor-order4 --targets my_targets.npz\n\n"
+    "Example: rankfall reproduce spectrum-dynamics --movielens u.data"
 )
 def reproduce(
     names: Names = None,
@@ -116,6 +117,15 @@ def reproduce(
             ".npz file of rank_R_order_N_target and rank_R_order_N_observation_order.",
         ),
     ] = None,
+    movielens: Annotated[
+        str | None,
+        typer.Option(
+            "--movielens",
+            metavar="FILE",
+            help="Your copy of u.data of MovieLens 100K, which is on GroupLens' page of that data set, for "
+            "spectrum-dynamics.",
+        ),
+    ] = None,
 ) -> int:
     """Run the experiments of the talk, check their claims and write a page about them."""
     from rich.console import Console
@@ -125,7 +135,10 @@ def reproduce(
 
     console = Console(markup=False, highlight=False)
     wanted = names or list(experiments.EXPERIMENTS)
-    claims = reproduce(wanted, out, full=full, console=None if quiet else console, progress=not quiet, targets=targets)
+    claims = reproduce(
+        wanted, out, full=full, console=None if quiet else console, progress=not quiet, targets=targets,
+        movielens=movielens,
+    )  # fmt: skip
     _print_claims(claims)
     console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
     print(write_page(out, _stored(out)))  # alone on a line and never wrapped, to be copied

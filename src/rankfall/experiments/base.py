@@ -1,9 +1,11 @@
 """What an experiment is: declared settings, a computation, and claims read off its stored result."""
 
 import dataclasses
+import hashlib
 import tomllib
 from collections.abc import Callable, Sequence
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,12 +20,36 @@ from ..factorizations import MatrixFactorization
 from ..theory.claim import Claim
 
 
+class UserFile(pydantic.BaseModel):
+    """A file that a user brings to an experiment: what is stored of it is its name and its hash."""
+
+    model_config = pydantic.ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    file: str
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Any, content: bytes, **read: Any) -> Any:
+        """Describe a file by its path and content; ``read`` is what was read out of it."""
+        return cls(file=Path(path).name, sha256=hashlib.sha256(content).hexdigest(), **read)
+
+
 class Settings(pydantic.BaseModel):
-    """Base of every experiment's settings: unknown names are refused, values cannot change."""
+    """Base of every experiment's settings: unknown names are refused, values cannot change.
+
+    Settings that take a file of the user have a field for it, a `UserFile` or ``None``, and a method ``with_FIELD``
+    that reads and checks it; ``reproduce`` calls that with what its option of that name says.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
+
+    def files(self) -> dict[str, str]:
+        """Names and hashes of the user's files, as attributes of what is stored."""
+        given = {name: file for name, file in self if isinstance(file, UserFile)}
+        names = {name: file.file for name, file in given.items()}
+        return names | {f"{name}_sha256": file.sha256 for name, file in given.items()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,32 +1,27 @@
 """Target tensors that a user brings in a file, each with the order in which its entries are observed."""
 
-import hashlib
 import io
 import zipfile
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydantic
 
 from .. import _checks
+from .base import UserFile
 
 
-class Targets(pydantic.BaseModel):
-    """Tensors and orders of observation by rank; what is stored of them is the file's name and its hash."""
+class Targets(UserFile):
+    """Tensors and orders of observation by rank."""
 
-    model_config = pydantic.ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    file: str
-    sha256: str
     tensors: dict[int, np.ndarray] = pydantic.Field(exclude=True, repr=False)
     orders: dict[int, np.ndarray] = pydantic.Field(exclude=True, repr=False)
 
 
 def read_targets(file: Any, ranks: list[int], shape: tuple[int, ...], fewest: int) -> Targets:
     """Read and check a file of targets of some ranks and one shape; ``fewest`` observations must reach every slice."""
-    content = _content(file)
+    content = _checks.content("targets", file, "an .npz file")
     start = {rank: f"rank_{rank}_order_{len(shape)}" for rank in ranks}
     names = {rank: (f"{known}_target", f"{known}_observation_order") for rank, known in start.items()}
     arrays = _arrays(file, content, [name for pair in names.values() for name in pair])
@@ -34,19 +29,7 @@ def read_targets(file: Any, ranks: list[int], shape: tuple[int, ...], fewest: in
     for rank, (tensor, places) in names.items():
         tensors[rank] = _tensor(file, tensor, arrays[tensor], shape)
         orders[rank] = _order(file, places, arrays[places], shape, fewest)
-    digest = hashlib.sha256(content).hexdigest()
-    return Targets(file=Path(file).name, sha256=digest, tensors=tensors, orders=orders)
-
-
-def _content(file: Any) -> bytes:
-    if not isinstance(file, str | Path) or not str(file) or "\0" in str(file):
-        raise ValueError(
-            f"targets is {_checks.shortened(file)}, but must be the path of an .npz file, such as 'targets.npz'."
-        )
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise _bad(file, f"it cannot be read ({error.strerror or type(error).__name__}); give an .npz file") from None
+    return Targets.of(file, content, tensors=tensors, orders=orders)
 
 
 def _arrays(file: Any, content: bytes, names: list[str]) -> dict[str, np.ndarray]:

@@ -40,7 +40,7 @@ class TensorOrder(Settings):
     loss: float
     steps: int
     rtol: float
-    # Instead of random tensors and observations; see `with_targets`.
+    # Instead of random tensors and observations.
     targets: Targets | None = None
 
     @property
@@ -82,8 +82,6 @@ def compute(settings: TensorOrder, progress: bool) -> xr.Dataset:
     dataset.attrs |= {"order": settings.order, "extent": settings.extent, "rtol": settings.rtol, **enough}
     dataset.attrs |= {"factor_std": settings.factor_std, "tolerance": settings.tolerance}
     dataset.attrs |= {"large_std": settings.large_std, "problem": "TensorCompletion", "loss": "mse", "dtype": "float64"}
-    if settings.targets is not None:
-        dataset.attrs |= {"targets": settings.targets.file, "targets_sha256": settings.targets.sha256}
     return dataset
 
 

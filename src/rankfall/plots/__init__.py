@@ -25,6 +25,7 @@ from . import (
     rank_of_data,
     singular_values,
     solution_set,
+    spectrum_dynamics,
     tensor_order,
     unobserved_entry,
 )
@@ -42,6 +43,7 @@ DRAWINGS: dict[str, Callable[[xr.Dataset], Figure]] = {
     "gradient-flow": gradient_flow.draw,
     "depth-law": depth_law.draw,
     "singular-values": singular_values.draw,
+    "spectrum-dynamics": spectrum_dynamics.draw,
     "convergence": convergence.draw,
     "balancedness": balancedness.draw,
     "tensor-order3": tensor_order.draw,

@@ -3,6 +3,7 @@
 from .base import AbstractProblem
 from .completion import MatrixCompletion
 from .linear import LinearRegression, MatrixSensing
+from .movielens import read_movielens
 from .synthetic import low_rank_completion, low_rank_sensing
 from .synthetic_tensors import low_cp_rank_completion, low_hierarchical_rank_completion
 from .tensor import TensorCompletion, TensorSensing
@@ -19,5 +20,6 @@ __all__ = [
     "low_hierarchical_rank_completion",
     "low_rank_completion",
     "low_rank_sensing",
+    "read_movielens",
     "two_by_two",
 ]

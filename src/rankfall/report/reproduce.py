@@ -33,6 +33,7 @@ def reproduce(
     console: Console | None = None,
     progress: bool = True,
     targets: str | os.PathLike[str] | None = None,
+    movielens: str | os.PathLike[str] | None = None,
 ) -> list[tuple[str, Claim]]:
     """Run experiments, and store of each the data, the figure and the claims in ``out/NAME``.
 
@@ -54,6 +55,9 @@ def reproduce(
         An ``.npz`` file for experiments on tensors (``tensor-order3``, ``tensor-order4``) to train on instead of random
         targets: ``rank_R_order_N_target``, and ``rank_R_order_N_observation_order``, a permutation of the flat indices
         (C order) whose first ``n`` are the ``n`` observations. Targets are scaled to norm one.
+    movielens : path, optional
+        The file ``u.data`` of MovieLens 100K, as in `rankfall.read_movielens`, for ``spectrum-dynamics`` to train on
+        instead of random matrices.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def reproduce(
     ------
     ValueError
         If a name is unknown, ``out`` is no path or cannot be written, or ``out/NAME`` holds something else than a
-        result; if ``targets`` cannot be read or does not fit, or an experiment takes none.
+        result; if ``targets`` or ``movielens`` cannot be read or does not fit, or an experiment takes none.
 
     Examples
     --------
@@ -79,7 +83,7 @@ def reproduce(
     _checks.flag("progress", progress)
     if console is not None and not isinstance(console, Console):
         raise ValueError(f"console is {_checks.shortened(console)}, but must be a rich.console.Console or None.")
-    settings = _settings(names, full, targets)
+    settings = _settings(names, full, {"targets": targets, "movielens": movielens})
     folder = _writable(_checks.folder("out", out))
     with storing(folder):
         for name in names:
@@ -94,20 +98,24 @@ def reproduce(
     return results
 
 
-def _settings(names: list[str], full: bool, targets: Any) -> dict[str, Any]:
-    """Load the settings of every experiment, the user's targets read and checked."""
+def _settings(names: list[str], full: bool, files: dict[str, Any]) -> dict[str, Any]:
+    """Load the settings of every experiment, the user's files read and checked."""
     from .. import experiments
 
-    if targets is not None:
-        takers = [name for name, one in experiments.EXPERIMENTS.items() if hasattr(one.settings, "with_targets")]
+    settings: dict[str, Any] = {name: experiments.load_settings(name, full=full) for name in names}
+    for option, file in files.items():
+        if file is None:
+            continue
+        reads = f"with_{option}"
+        takers = [name for name, one in experiments.EXPERIMENTS.items() if hasattr(one.settings, reads)]
         others = [name for name in names if name not in takers]
         if others:
             raise ValueError(
-                f"targets is {str(targets)!r}, but {', '.join(others[:3])}"
-                f"{' ...' if len(others) > 3 else ''} cannot take any; name only {', '.join(takers)} with it."
+                f"{option} is {str(file)!r}, but {', '.join(others[:3])}{' ...' if len(others) > 3 else ''} cannot "
+                f"take any; name only {', '.join(takers)} with it."
             )
-    settings: dict[str, Any] = {name: experiments.load_settings(name, full=full) for name in names}
-    return settings if targets is None else {name: one.with_targets(targets) for name, one in settings.items()}
+        settings = {name: getattr(one, reads)(file) for name, one in settings.items()}
+    return settings
 
 
 def _run(name: str, out: Path, settings: Any, full: bool, progress: bool) -> tuple[list[Claim], float]:
@@ -184,6 +192,7 @@ def _provenance(settings: Any, full: bool, seconds: float) -> dict[str, Any]:
         "form": "full" if full else "reduced",
         "seed": settings.seed,
         "settings": settings.model_dump_json(),
+        **settings.files(),
         "jax_version": jax.__version__,
         "numpy_version": np.__version__,
         "device": f"{device.platform}: {device.device_kind}",
