@@ -64,8 +64,24 @@ TENSORS = [
     (NETWORKS.AffineRepresentation, {"patch_dim": 2, "features": 2, "activation": np.tanh, "key": KEY}),
 ]
 
+REFERENCES = [
+    (rf.references.NuclearNorm, {"tolerance": 0.1, "gap": 0.1, "steps": 3, "seconds": 1.0}),
+    (rf.references.NormMinimal, {"norm": "nuclear", "tolerance": 0.1, "gap": 0.1, "solver": "SCS", "seconds": 1.0}),
+    (rf.references.SoftImpute, {"penalty": 0.1, "values": 3, "fraction": 0.1, "max_rank": 2, "tolerance": 0.1,
+                                "held_out": 0.1, "seed": 0}),
+    (rf.references.AlternatingLeastSquares, {"rank": 1, "ridge": 0.1, "starts": 1, "held_out": 0.1, "seed": 0}),
+    (rf.references.BiasBaseline, {"ridge": 1.0}),
+    (rf.references.FillWithZeros().solve, {"problem": rf.two_by_two()}),
+    (rf.references.MinimalL2().solve, {"problem": rf.two_by_two()}),
+    (rf.references.NuclearNorm().solve, {"problem": rf.two_by_two()}),
+    (rf.references.SoftImpute(0.1).solve, {"problem": rf.two_by_two()}),
+    (rf.references.NormMinimal("nuclear").solve, {"problem": rf.two_by_two()}),
+    (rf.references.AlternatingLeastSquares(1, 0.1).solve, {"problem": rf.two_by_two()}),
+]  # fmt: skip
+
 CALLS = [
     *TENSORS,
+    *REFERENCES,
     (COMPLETION.from_dense, {"array": PROBLEM, "truth": EYE, "required_det_sign": 1} | INFIMA),
     (COMPLETION.from_mask, {"array": EYE, "mask": EYE == 1} | FORM),
     (COMPLETION.from_coo, {"indices": [[0, 1]], "values": [1.0], "shape": (2, 2)} | FORM),

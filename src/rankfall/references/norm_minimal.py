@@ -84,6 +84,10 @@ class NormMinimal(AbstractReference):
         _checks.positive_number("gap", self.gap)
         if self.seconds is not None:
             _checks.positive_number("seconds", self.seconds)
+        if self.solver is not None and not isinstance(self.solver, str):
+            raise ValueError(
+                f"solver is {_checks.shortened(self.solver)}, but must be CVXPY's name of a solver, such as 'SCS'."
+            )
 
     def solve(self, problem: Any) -> Reference:
         """Find it; ``details`` tells what the solver says.
