@@ -145,10 +145,10 @@ def _split(method: NuclearNorm, data: Observations, began: float) -> _Best:
         low = shrink(reflected, step)
         move = low - fits
         size, since = float(np.linalg.norm(move)), since + 1
-        last = count == method.steps or size <= _ROUNDING * float(np.linalg.norm(fits))
+        late = method.seconds is not None and time.perf_counter() - began > method.seconds
+        last = late or count == method.steps or size <= _ROUNDING * float(np.linalg.norm(fits))
         if size < _FALL * looked or since >= _SELDOM or last:
             looked, since = min(size, looked), 0
-            last |= method.seconds is not None and time.perf_counter() - began > method.seconds
             _look(best, data, low, (reflected - low) / step, shrink, method.gap if not last else np.inf, count)
             if best.gap <= method.gap or last:
                 return best
