@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.optimize
 
 from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
 from .norms import Norm
@@ -108,6 +107,8 @@ def _bound(
 
 def by_descent(norm: Norm, p: float, data: Observations, gap: float, steps: int) -> Found:
     """Schatten-p for 1 < p < inf, which is smooth away from zero: quasi-Newton on what is free."""
+    import scipy.optimize  # not for everyone who imports the package
+
     start = data.nearest(np.zeros(data.shape))
     best, count = Found(start, 0.0, {}, True), 0
     assert norm.dual is not None

@@ -5,8 +5,6 @@ import time
 from typing import Any
 
 import numpy as np
-import scipy.sparse
-from scipy.sparse.linalg import LinearOperator, cg
 
 from .. import _checks
 from ..problems import MatrixCompletion, TensorCompletion
@@ -83,6 +81,9 @@ class BiasBaseline(AbstractReference):
         began = time.perf_counter()
         values, where = np.asarray(problem.values, dtype=np.float64), tuple(problem.indices.T)
         mean = float(values.mean())
+        import scipy.sparse  # not for everyone who imports the package
+        from scipy.sparse.linalg import LinearOperator, cg
+
         seen = scipy.sparse.csr_array((np.ones(len(values)), where), shape=problem.shape)
         left = scipy.sparse.csr_array((values - mean, where), shape=problem.shape)
         row_counts, column_counts = seen.sum(axis=1) + self.ridge, seen.sum(axis=0) + self.ridge

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 
 from .. import _checks
 from .._threads import threads_for
@@ -249,6 +247,8 @@ class _Observations:
 
     def sparse(self, values: Array) -> Any:
         """Matrix of these values at the observed entries, zero elsewhere."""
+        import scipy.sparse  # not for everyone who imports the package
+
         return scipy.sparse.csr_array((values, self._columns, self._ends), shape=self.shape)
 
     def norm(self, values: Array, tolerance: float) -> float:
@@ -259,6 +259,8 @@ class _Observations:
         if least <= 200:
             gram = matrix @ matrix.T if self.shape[0] == least else matrix.T @ matrix
             return float(np.sqrt(np.linalg.eigvalsh(gram.toarray())[-1]))
+        import scipy.sparse.linalg
+
         first = self._random.normal(size=least)
         return float(scipy.sparse.linalg.svds(matrix, 1, tol=tolerance, v0=first, return_singular_vectors=False)[0])
 
