@@ -2,6 +2,7 @@ import cvxpy as cp
 import jax
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 
 import rankfall as rf
 from rankfall.references import SoftImpute, soft_impute
@@ -100,11 +101,11 @@ def test_the_path_starts_each_value_from_the_one_before():
 
 def test_no_matrix_of_the_full_size_is_decomposed(monkeypatch):
     shapes = []
-    plain, lanczos = np.linalg.svd, soft_impute.scipy.sparse.linalg.svds
+    plain, lanczos = np.linalg.svd, scipy.sparse.linalg.svds
     monkeypatch.setattr(np.linalg, "svd", lambda a, **options: shapes.append(a.shape) or plain(a, **options))
     sparse = []
     monkeypatch.setattr(
-        soft_impute.scipy.sparse.linalg,
+        scipy.sparse.linalg,
         "svds",
         lambda a, *rest, **more: sparse.append(a.nnz) or lanczos(a, *rest, **more),
     )
