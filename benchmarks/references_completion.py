@@ -38,7 +38,7 @@ def path():
 
 def peak_memory():
     """Megabytes (resident, at the most) of a fresh process that solves for the path."""
-    code = "import resource, references_completion as r; r.path(); print(resource.getrusage(0).ru_maxrss / 1024)"
+    code = "import memory, references_completion as r; r.path(); print(memory.peak())"
     return float(subprocess.check_output([sys.executable, "-c", code], cwd=Path(__file__).parent))
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import flows
 import jax
@@ -89,14 +90,16 @@ def recording_cost(lanes=1000, steps=200_000):
 def peak_memory(steps, records):
     """Megabytes (resident, at the most) of a fresh process that trains 200 lanes."""
     code = f"""
-import resource, jax, rankfall as rf
+import memory, jax, rankfall as rf
 start = rf.MatrixFactorization.init((2, 2), 3, scale=1e-2, key=jax.random.split(jax.random.key(0), 200))
 run = rf.train(rf.two_by_two(), start, rf.GradientDescent(3e-3), stop=rf.Stop(steps={steps}),
                record=rf.Record(every={steps // records}))
 assert run.trajectory.sizes["record"] == {records} + 1
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, run.trajectory.nbytes / 2**20)
+print(memory.peak(), run.trajectory.nbytes / 2**20)
 """
-    return [float(word) for word in subprocess.check_output([sys.executable, "-c", code]).split()]
+    return [
+        float(word) for word in subprocess.check_output([sys.executable, "-c", code], cwd=Path(__file__).parent).split()
+    ]
 
 
 def reproduce_seconds(*words):
