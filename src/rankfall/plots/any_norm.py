@@ -41,6 +41,8 @@ def _ends(ax: Axes, ds: xr.Dataset, looks: dict[str, dict[str, Any]]) -> None:
     for depth in ds["depth"].values:
         ax.axvline(float(ds["unobserved"].sel(depth=depth)[-1]), color=BOUND, linestyle="--", linewidth=1.2)
     ax.set_xscale("symlog", linthresh=1.0)
+    ax.set_xlim(-1e2, 1e2 * float(abs(ds["unobserved"].isel(record=-1)).max()))
+    ax.set_xticks([-1e2, 0.0, 1e2, 1e4])
     ax.set_yticks(np.arange(len(looks)), list(looks))
     ax.invert_yaxis()
-    label(ax, "least at the dots; flow ends at the dashes", "unobserved entry x", "norm")
+    label(ax, "minimisers; dashed: flow's end", "unobserved entry x", "norm")
