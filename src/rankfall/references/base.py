@@ -10,15 +10,6 @@ import numpy as np
 from .._types import Array
 from ..problems import AbstractProblem
 
-# What a status means, best first.
-STATUSES = {
-    "optimal": "the least value, to the tolerance asked for",
-    "inaccurate": "not to the tolerance asked for; see `gap` and `residual`",
-    "local": "a local answer: another start may find a lower value",
-    "grid": "the least of a grid: between its points nothing is known",
-    "computed": "nothing is claimed to be least",
-}
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reference:
