@@ -3,6 +3,7 @@
 from . import measures, networks, problems, references, theory
 from ._version import __version__
 from .challenges import Challenge, challenge
+from .comparison import Comparison, Verdict, compare
 from .dynamics import (
     AdaptiveDescent,
     AlignedFlow,
@@ -46,6 +47,7 @@ __all__ = [
     "AlignedFlow",
     "CPFactorization",
     "Challenge",
+    "Comparison",
     "EndToEndFlow",
     "ExponentialDescent",
     "GradientDescent",
@@ -66,9 +68,10 @@ __all__ = [
     "TensorCompletion",
     "TensorSensing",
     "TuckerFactorization",
+    "Verdict",
     "__version__",
     "challenge",
-    "challenge",
+    "compare",
     "group_rmsprop",
     "low_cp_rank_completion",
     "low_hierarchical_rank_completion",

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 import rankfall as rf
+from rankfall.experiments.base import read_settings
+from rankfall.experiments.tensor_order import _problem
+from rankfall.experiments.tensor_order4 import EXPERIMENT
 
 KEY = jax.random.key(0)
 
@@ -153,3 +156,14 @@ def test_every_rule_keeps_the_tree_of_a_hierarchical_factorization(cube, rule):
     assert {"local_component_norms", "unbalancedness", "reconstruction_error"} <= set(path)
     np.testing.assert_allclose(path["loss"].min("record"), cube.loss(run.final.full()), rtol=1e-6)
     assert (path["loss"].min("record") < path["loss"][:, 0] / 2).all()
+
+
+def test_does_not_leap_to_a_solution_far_away():
+    """A start from which losses agree with the model on a leap to a tensor forty times as large as the target."""
+    settings = read_settings(EXPERIMENT, full=True)
+    problem, truth = _problem(settings, 3, 3000)
+    key = jax.random.split(jax.random.key(1), 5)[3]
+    start = rf.CPFactorization.init(problem.shape, factor_std=1e-3, key=key)
+    run = rf.train(problem, start, rf.ExponentialDescent(), stop=rf.Stop(loss=1e-15, steps=200))
+    assert run.stop_reason == "loss"
+    assert np.linalg.norm(run.final.full() - truth) < 1e-5

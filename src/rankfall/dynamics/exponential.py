@@ -17,6 +17,9 @@ from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY
 # A step that cannot be taken is cut; the next one aims at this share of the disagreement allowed, within these factors.
 _SHRINK, _MOST_CUTS = 0.4, 60
 _AIM, _SLOWEST, _FASTEST = 0.25, 0.5, 2.0
+# How far a step's end may be led by the gradient that the model did not see coming, as a share of the step. Losses alone
+# agree on leaps to other solutions, far away, too.
+_ASTRAY = 1.0
 # Beyond exp(-40) of what was to be lost along every direction of the model the step is at its minimum: no growth.
 _AT_MINIMUM = 40.0
 # No saddle is this much flatter than the steepest direction.
@@ -51,6 +54,10 @@ class ExponentialDescent(AbstractSteps):
 
     Notes
     -----
+    A step is cut, too, if the gradient at its end that the model did not see coming would lead further than the step
+    itself. Nothing keeps what the flow conserves: on ``[[*, 1], [1, 0]]`` the determinant changes its sign, and the run
+    ends at a solution that no flow reaches; take ``SpectralFlow`` there.
+
     ``time`` (the sum of the steps) is flow time as far as the Krylov space resolves the flow; recorded beside it are
     ``rejected_steps`` and ``step_size``. How far the path is from that of the flow depends on the problem and is
     measured in ``docs/tensors.md``. A lane ends with ``"stationary"`` where the gradient has vanished or the model's
@@ -152,17 +159,30 @@ class ExponentialRule(NamedTuple):
         # Residuals round like the data, whose square is about the first loss, and the loss by that times a residual.
         blur = _ROUNDINGS * jnp.finfo(w.dtype).eps * jnp.sqrt(p.loss * jnp.maximum(p.loss, p.first_loss))
 
+        # Moves that are no longer do not take a run elsewhere.
+        negligible = jnp.sqrt(jnp.finfo(w.dtype).eps) * jnp.linalg.norm(w)
+
         def at(h: Any) -> Any:
-            move = -h * _phi(-h * curvature) * along
+            longest = h * _phi(-h * curvature)
+            move = -longest * along
             promised = jnp.sum(along * move + 0.5 * curvature * move * move)
-            end = w + basis.T @ (turn @ move)
+            step = turn @ move
+            end = w + basis.T @ step
             loss, slope = value(end)
-            return h, end, loss, slope, promised
+            # The gradient at the end that the model did not see coming, and where it would have led in this time.
+            unseen = slope - g - basis.T @ (small @ step)
+            inside = basis @ unseen
+            beyond = jnp.linalg.norm(unseen - basis.T @ inside)
+            # Directions outside of the Krylov space count as flat.
+            led = jnp.hypot(jnp.linalg.norm(longest * (turn.T @ inside)), h * beyond)
+            # Where nothing is left to gain both are rounding.
+            astray = jnp.where(-promised > blur, led / (jnp.linalg.norm(move) + negligible), 0.0)
+            return h, end, loss, slope, promised, astray
 
         def fails(trial: Any) -> Any:
-            _, _, loss, _, promised = trial
+            _, _, loss, _, promised, astray = trial
             # At a saddle the promise can be below the rounding of the loss.
-            return ~(abs(loss - p.loss - promised) <= self.agreement * -promised + blur)
+            return ~((abs(loss - p.loss - promised) <= self.agreement * -promised + blur) & (astray <= _ASTRAY))
 
         # The first trial is one of the loop's, which is thereby compiled once; no trial has failed before it.
         def again(carry: Any) -> Any:
@@ -171,19 +191,22 @@ class ExponentialRule(NamedTuple):
             return count + 1, _SHRINK * h, following
 
         left = (next_time - p.time).astype(p.h.dtype)
-        none = (p.h, w, jnp.full_like(p.loss, jnp.nan), g, jnp.zeros_like(p.loss))
-        count, _, (h, end, loss, slope, promised) = lax.while_loop(
+        none = (p.h, w, jnp.full_like(p.loss, jnp.nan), g, *2 * (jnp.zeros_like(p.loss),))
+        count, _, trial = lax.while_loop(
             lambda c: fails(c[2]) & (c[0] <= _MOST_CUTS),
             again,
             (jnp.zeros((), jnp.int32), jnp.minimum(p.h, left), none),
         )
+        h, end, loss, slope, promised, astray = trial
         cuts = count - 1
-        taken = ~fails((h, end, loss, slope, promised)) & (length > 0)
+        taken = ~fails(trial) & (length > 0)
         # The disagreement, as a share, goes with the square of the step.
         off = jnp.maximum(abs(loss - p.loss - promised) - blur, 0.0)
         aim = _AIM * self.agreement * -promised
         grow = jnp.clip(jnp.sqrt(aim / jnp.where(off > 0, off, 1.0)), _SLOWEST, _FASTEST)
         grow = jnp.where(off > 0, grow, _FASTEST)
+        # What led astray goes with the time.
+        grow = jnp.minimum(grow, jnp.clip(0.5 * _ASTRAY / jnp.where(astray > 0, astray, 1e-300), _SLOWEST, _FASTEST))
         ended = (jnp.min(h * curvature) > _AT_MINIMUM) | (h * jnp.max(abs(curvature)) > _LONGEST)
         grow = jnp.where(ended, jnp.minimum(grow, 1.0), grow)
         lands = h == left

@@ -23,6 +23,25 @@ class Found(NamedTuple):
     reliable: bool
 
 
+def _cvxpy() -> Any:
+    try:
+        import cvxpy
+    except ImportError:
+        raise ModuleNotFoundError(INSTALL) from None
+    return cvxpy
+
+
+def values_of(expression: Callable[[Any], Any], matrices: np.ndarray) -> np.ndarray:
+    """Evaluate an expression, given as a function of CVXPY's variable, at matrices (..., rows, columns)."""
+    x = _cvxpy().Variable(matrices.shape[-2:])
+    aim = expression(x)
+    found = np.empty(matrices.shape[:-2])
+    for at in np.ndindex(found.shape):
+        x.value = matrices[at]
+        found[at] = aim.value
+    return found
+
+
 def by_cvxpy(
     expression: Callable[[Any, Any], Any],
     problem: MatrixCompletion | MatrixSensing | LinearRegression,
@@ -31,10 +50,7 @@ def by_cvxpy(
     dual: Callable[[np.ndarray], float] | None,
 ) -> Found:
     """Minimise an expression, given as a function of CVXPY and its variable, over what fits."""
-    try:
-        import cvxpy as cp
-    except ImportError:
-        raise ModuleNotFoundError(INSTALL) from None
+    cp = _cvxpy()
     x = cp.Variable(problem.shape)
     rows, values = _rows(problem)
     off = rows @ cp.vec(x, order="C") - values

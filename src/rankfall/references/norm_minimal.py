@@ -11,7 +11,7 @@ from .. import _checks
 from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .baselines import FillWithZeros
-from .convex import Found, by_cvxpy, by_descent
+from .convex import Found, by_cvxpy, by_descent, values_of
 from .norms import Norm, norm_of
 from .observations import Observations, observations_of
 from .one_parameter import certified, on_grid
@@ -88,6 +88,35 @@ class NormMinimal(AbstractReference):
             raise ValueError(
                 f"solver is {_checks.shortened(self.solver)}, but must be CVXPY's name of a solver, such as 'SCS'."
             )
+
+    @property
+    def name(self) -> str:
+        """Name of the norm, of the function, or of the expression's function."""
+        if self.norm is not None:
+            return norm_of(self.norm).name
+        return str(getattr(self.expression, "__name__", type(self.expression).__name__))
+
+    def value(self, matrices: Any) -> Any:
+        """Return the norm of matrices.
+
+        Parameters
+        ----------
+        matrices : array, shape (..., rows, columns)
+
+        Returns
+        -------
+        array, shape (...)
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.references.NormMinimal("spectral").value(np.stack([np.eye(2), 3 * np.eye(2)]))
+        array([1., 3.])
+        """
+        if self.norm is not None:
+            return norm_of(self.norm).value(np.asarray(matrices, dtype=np.float64))
+        assert self.expression is not None
+        return values_of(self.expression, np.asarray(matrices, dtype=np.float64))
 
     def solve(self, problem: Any) -> Reference:
         """Find it; ``details`` tells what the solver says.
