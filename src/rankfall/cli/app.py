@@ -166,6 +166,56 @@ def verify(
     return 1 if failed else 0
 
 
+@app.command(
+    epilog="Example: rankfall compare two-by-two --norm nuclear --norm schatten-0.5\n\n"
+    "Example: rankfall compare completion --extent 40 --rank 2 --observed 400 --depth 2 --depth 3 --out results\n\n"
+    "Example: rankfall compare my_matrix.csv --norm nuclear"
+)
+def compare(
+    problem: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROBLEM",
+            help="two-by-two, completion, sensing or commuting (drawn at random), or a file .npy or .csv of a matrix "
+            "with NaN where it is not observed.",
+        ),
+    ] = "two-by-two",
+    norm: Annotated[
+        list[str] | None,
+        typer.Option("--norm", metavar="NAME", help="nuclear, frobenius, schatten-0.5, entrywise-1, ky-fan-2, ..."),
+    ] = None,
+    depth: Annotated[list[int] | None, typer.Option("--depth", help="Number of factors; 2 and 3.")] = None,
+    scale: Annotated[list[float] | None, typer.Option("--scale", help="Size of the start; 1e-2 to 1e-6.")] = None,
+    draws: Annotated[int, typer.Option("--draws", help="Starts, and problems that are drawn.")] = 3,
+    kind: Annotated[str, typer.Option("--kind", help="gaussian, balanced, orthogonal or identity.")] = "gaussian",
+    tolerance: Annotated[float, typer.Option("--tolerance", help="Share of the least norm that counts as it.")] = 0.01,
+    loss: Annotated[float, typer.Option("--loss", help="Last loss, as a share of that of zero.")] = 1e-8,
+    extent: Annotated[int, typer.Option("--extent", help="Rows and columns of what is drawn.")] = 20,
+    rank: Annotated[int, typer.Option("--rank", help="Rank of what is drawn.")] = 2,
+    observed: Annotated[int | None, typer.Option("--observed", help="Observations of it; by default half.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of all draws.")] = 0,
+    out: Out = "out",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the verdicts.")] = False,
+) -> int:
+    """Ask whether training from smaller and smaller starts ends at the least norm; store curves and verdicts."""
+    import jax
+
+    from .. import _checks
+    from ..comparison import compare
+    from ..comparison.compare import SCALES
+    from ..report import store, store_comparison
+    from .problems import problem_of
+
+    folder = store.writable(_checks.folder("out", out), ["comparison"])
+    comparison = compare(
+        problem_of(problem, extent, rank, observed), norm or ["nuclear"], depth or [2, 3], scales=scale or SCALES,
+        draws=draws, kind=kind, tolerance=tolerance, loss=loss, key=jax.random.key(seed), progress=not quiet,
+    )  # fmt: skip
+    _print_verdicts(comparison)
+    print(store_comparison(comparison, folder) / store.PICTURE)
+    return 0
+
+
 @app.command(epilog="Example: rankfall report --out results")
 def report(out: Out = "out") -> int:
     """Write the page again from the results already stored."""
@@ -238,6 +288,20 @@ def _print_statements(claims: list[tuple[str, Any]]) -> None:
         console.print(Text.assemble((claim.name, "bold"), ": ", _verdict(claim)))
         console.print(Padding(f"{claim.statement.rstrip('.')}. [{claim.source}]", (0, 0, 0, 4)))
         console.print(Padding(Text(f"{numbers}{against}", style="dim"), (0, 0, 0, 4)))
+
+
+def _print_verdicts(comparison: Any) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(markup=False, highlight=False)
+    console.print(comparison.data.attrs["what"])
+    colours = {"minimised": "green", "not minimised": "bold red"}
+    for one in comparison.verdicts:
+        words = Text(one.verdict, style=colours.get(one.verdict, "yellow"))
+        console.print(Text.assemble((f"{one.norm}, depth {one.depth}", "bold"), ": ", words))
+        console.print(Padding(one.why, (0, 0, 0, 4)))
 
 
 def _verdict(claim: Any) -> Any:

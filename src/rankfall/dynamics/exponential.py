@@ -17,8 +17,8 @@ from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY
 # A step that cannot be taken is cut; the next one aims at this share of the disagreement allowed, within these factors.
 _SHRINK, _MOST_CUTS = 0.4, 60
 _AIM, _SLOWEST, _FASTEST = 0.25, 0.5, 2.0
-# How far a step's end may be led by the gradient that the model did not see coming, as a share of the step. Losses alone
-# agree on leaps to other solutions, far away, too.
+# How far a step's end may be led by the gradient that the model did not see coming, as a share of the step: losses
+# alone agree on leaps to other solutions, far away, too.
 _ASTRAY = 1.0
 # Beyond exp(-40) of what was to be lost along every direction of the model the step is at its minimum: no growth.
 _AT_MINIMUM = 40.0

@@ -149,23 +149,23 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
             completes(
                 f"rank-{rank}-is-completed",
                 f"Rank {rank}: from {small:g} and {enough} observations on, the median error is at most {close:g}.",
-                measured=_worst_median(near),
+                measured=_worst_median(near, near["error"]),
                 tolerance=close,
                 control=("the observed values with zeros elsewhere", float(linear["linear_error"].min())),
             ),
             completes(
                 f"rank-{rank}-from-{second:g}",
                 f"Rank {rank}: from {second:g} it is at most {closer:g}.",
-                measured=_worst_median(far),
+                measured=_worst_median(far, far["error"]),
                 tolerance=closer,
-                control=(f"from {large_std:g}", _worst_median(large)),
+                control=(f"from {large_std:g}", _worst_median(large, large["error"])),
             ),
             at_most(
                 f"rank-{rank}-is-found",
                 f"Rank {rank}: the bracket of the smallest CP rank within {dataset.attrs['rtol']:g} is "
-                f"[{rank}, {rank}] (largest distance of either end from it).",
+                f"[{rank}, {rank}] (largest median distance of either end from it).",
                 source=SOURCE,
-                measured=float(np.maximum(abs(near["upper"] - rank), abs(near["lower"] - rank)).max()),
+                measured=_worst_median(near, np.maximum(abs(near["upper"] - rank), abs(near["lower"] - rank))),
                 expected=0.0,
                 absolute=True,
                 control=(
@@ -184,21 +184,22 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
             ),
             at_most(
                 f"rank-{rank}-uses-no-more",
-                f"Rank {rank}: the norm of component {rank + 1}, as a share of the largest, is at most 5 %.",
+                f"Rank {rank}: the norm of component {rank + 1} is at most 1 % of that of component {rank}, which is "
+                "needed (largest median share).",
                 source="Razin, Maman and Cohen (2021), section 4",
-                measured=float(near["second"].max()),
+                measured=_worst_median(near, near["second"] / near["last"]),
                 expected=0.0,
-                tolerance=5e-2,
+                tolerance=1e-2,
                 absolute=True,
-                control=(f"that of component {rank}, which is needed", float(near["last"].min())),
+                control=(f"from {large_std:g}", float((large["second"] / large["last"]).median())),
             ),
         ]
     return found
 
 
-def _worst_median(runs: xr.Dataset) -> float:
-    """Largest median over the repetitions, of all numbers of observations."""
-    return max(float(part["error"].median()) for _, part in runs.groupby("observed"))
+def _worst_median(runs: xr.Dataset, values: xr.DataArray) -> float:
+    """Largest median over the repetitions, of all numbers of observations: the published figure has medians, too."""
+    return max(float(part.median()) for _, part in values.groupby(runs["observed"]))
 
 
 def experiment(order: int, published: str) -> Experiment:
@@ -213,7 +214,8 @@ def experiment(order: int, published: str) -> Experiment:
             "asks for low rank. Does a small start end at the tensor of least rank, and at the truth? "
             f"{published} The baseline leaves the unobserved entries at zero, as gradient descent on the entries "
             "themselves does. With few observations some runs end at another tensor of low rank: the data do not "
-            "say which, and the claims begin where they do."
+            "say which, and the claims begin where they do. Even there a single start may go far astray, and does so "
+            "with ever smaller steps, too: claims are of medians, as the published figure is."
         ),
         settings=TensorOrder,
         compute=compute,

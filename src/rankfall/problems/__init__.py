@@ -4,7 +4,7 @@ from .base import AbstractProblem
 from .completion import MatrixCompletion
 from .linear import LinearRegression, MatrixSensing
 from .movielens import read_movielens
-from .synthetic import low_rank_completion, low_rank_sensing
+from .synthetic import commuting_sensing, low_rank_completion, low_rank_sensing
 from .synthetic_tensors import low_cp_rank_completion, low_hierarchical_rank_completion
 from .tensor import TensorCompletion, TensorSensing
 from .two_by_two import two_by_two
@@ -16,6 +16,7 @@ __all__ = [
     "MatrixSensing",
     "TensorCompletion",
     "TensorSensing",
+    "commuting_sensing",
     "low_cp_rank_completion",
     "low_hierarchical_rank_completion",
     "low_rank_completion",

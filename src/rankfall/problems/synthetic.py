@@ -114,6 +114,75 @@ def low_rank_sensing(
     return MatrixSensing(a, values, loss=loss, dtype=dtype, truth=truth)
 
 
+def commuting_sensing(
+    extent: int,
+    rank: int,
+    measurements: int,
+    *,
+    key: Any,
+    frobenius: float | None = None,
+    loss: str = "half_sse",
+    dtype: Any = "float64",
+) -> MatrixSensing:
+    """Sensing of a random positive semidefinite matrix through positive semidefinite measurements that commute.
+
+    All of them share random eigenvectors. It is the case in which two factors are proved to end at the least nuclear
+    norm of the positive semidefinite solutions, from a start of ``alpha`` times the identity as ``alpha`` falls to 0.
+
+    Parameters
+    ----------
+    extent : int
+        Rows, and as many columns.
+    rank : int
+    measurements : int
+        At most ``extent``.
+    key : jax.random key
+    frobenius : float, optional
+        Frobenius norm of the truth; ``extent`` by default.
+    loss : {"half_sse", "mse"}
+    dtype : {"float64", "float32"}
+
+    Returns
+    -------
+    MatrixSensing
+        With ``truth`` set.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    References
+    ----------
+    Gunasekar et al. (2017), theorem 1.
+
+    Examples
+    --------
+    >>> import jax, rankfall as rf
+    >>> a = rf.problems.commuting_sensing(4, rank=1, measurements=3, key=jax.random.key(0)).measurements
+    >>> bool(abs(a[0] @ a[1] - a[1] @ a[0]).max() < 1e-15)
+    True
+    """
+    extent = _checks.positive_integer("extent", extent)
+    _checks.room("extent", extent, extent**2)
+    rank, count = _checks.positive_integer("rank", rank), _checks.positive_integer("measurements", measurements)
+    for name, value in (("rank", rank), ("measurements", count)):
+        if value > extent:
+            raise ValueError(f"{name} is {value}, but must be at most extent = {extent}.")
+    _checks.room("measurements", count, count * extent**2)
+    size = extent if frobenius is None else _checks.positive_number("frobenius", frobenius)
+    _checks.key("key", key)
+    with double_precision():
+        turn, draw, weigh = jax.random.split(key, 3)
+        vectors = np.linalg.qr(np.asarray(jax.random.normal(turn, (extent, extent), dtype="float64")))[0]
+        # Bounded away from zero: an eigenvalue that is hardly there is hardly learned.
+        eigenvalues = np.asarray(jax.random.uniform(draw, (rank,), minval=0.5, maxval=1.5, dtype="float64"))
+        weights = abs(np.asarray(jax.random.normal(weigh, (count, extent), dtype="float64")))
+    truth = scaled((vectors[:, :rank] * eigenvalues) @ vectors[:, :rank].T, size)
+    a = np.einsum("ik,nk,jk->nij", vectors, weights / extent, vectors)
+    return MatrixSensing(a, np.einsum("nij,ij->n", a, truth), loss=loss, dtype=dtype, truth=truth)
+
+
 def _truth(shape: tuple[int, int], rank: int, frobenius: float | None, key: Any) -> tuple[np.ndarray, Any]:
     rows, columns = _checks.matrix_shape("shape", shape)
     _checks.room("shape", shape, rows * columns)

@@ -1,6 +1,7 @@
 """From experiments to what people look at: stored results, and one page that shows them."""
 
+from .comparison import store_comparison
 from .page import stored_names, write_page
 from .reproduce import reproduce
 
-__all__ = ["reproduce", "stored_names", "write_page"]
+__all__ = ["reproduce", "store_comparison", "stored_names", "write_page"]

@@ -14,7 +14,7 @@ import xarray as xr
 
 from .. import _checks
 from ..theory.claim import Claim, Control
-from .reproduce import CLAIMS, DATA, PICTURE, storing
+from .store import CLAIMS, DATA, PICTURE, storing
 
 TITLE = "Which solution does gradient descent pick?"
 COLUMNS = ("Statement", "Source", "Expected", "Measured", "Tolerance", "Verdict", "Control")

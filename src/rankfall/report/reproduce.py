@@ -1,28 +1,20 @@
 """Run declared experiments and store each in a folder of its own, whole or not at all."""
 
 import difflib
-import json
 import os
 import platform
-import shutil
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
 from rich.console import Console
 
 from .. import _checks
 from ..theory.claim import Claim
-
-DATA, CLAIMS, PICTURE, VECTORS = "data.nc", "claims.json", "figure.png", "figure.svg"
-FILES = frozenset({DATA, CLAIMS, PICTURE, VECTORS})
+from . import store
 
 
 def reproduce(
@@ -84,10 +76,7 @@ def reproduce(
     if console is not None and not isinstance(console, Console):
         raise ValueError(f"console is {_checks.shortened(console)}, but must be a rich.console.Console or None.")
     settings = _settings(names, full, {"targets": targets, "movielens": movielens})
-    folder = _writable(_checks.folder("out", out))
-    with storing(folder):
-        for name in names:
-            _replaceable(folder / name)
+    folder = store.writable(_checks.folder("out", out), names)
     say = console.print if console else lambda *_: None
     results: list[tuple[str, Claim]] = []
     for name in names:
@@ -120,65 +109,20 @@ def _settings(names: list[str], full: bool, files: dict[str, Any]) -> dict[str, 
 
 def _run(name: str, out: Path, settings: Any, full: bool, progress: bool) -> tuple[list[Claim], float]:
     """Compute one experiment into a sibling folder, and put that in its place once it is whole."""
-    from .. import experiments
+    from .. import experiments, plots  # matplotlib is slow to import
 
     experiment = experiments.EXPERIMENTS[name]
-    partial = out / f".{name}.partial-{os.getpid()}"
-    _remove(partial)
-    try:
-        with storing(out):
-            partial.mkdir()
+    with store.whole(out, name) as partial:
         began = time.perf_counter()
         dataset = experiment.compute(settings, progress)
         seconds = time.perf_counter() - began
         described = {"experiment": name, "title": experiment.title, "question": experiment.question}
         dataset.attrs |= described | _provenance(settings, full, seconds)
-        with storing(out):
-            # Through memory: HDF5 on a full disk ends the whole process when it cannot close its file.
-            with memoryview(dataset.to_netcdf(engine="h5netcdf")) as content:
-                (partial / DATA).write_bytes(content)
-            with xr.open_dataset(partial / DATA, engine="h5netcdf") as file:
-                stored = file.load()
-            claims = experiment.claims(stored)
-            text = json.dumps([claim.to_dict() for claim in claims], indent=2, ensure_ascii=False, allow_nan=False)
-            (partial / CLAIMS).write_text(text + "\n", encoding="utf-8")
-            _draw(name, stored, partial)
-            _put(partial, out / name)
-    finally:
-        _remove(partial)
+        stored = store.write_data(dataset, partial)
+        claims = experiment.claims(stored)
+        store.write_list([claim.to_dict() for claim in claims], partial / store.CLAIMS)
+        store.write_figure(plots.draw(name, stored), partial)
     return claims, seconds
-
-
-def _draw(name: str, dataset: xr.Dataset, folder: Path) -> None:
-    from .. import plots  # matplotlib is slow to import
-
-    figure = plots.draw(name, dataset)
-    try:
-        figure.savefig(folder / PICTURE, dpi=130)
-        figure.savefig(folder / VECTORS, metadata={"Date": None})
-    finally:
-        if "matplotlib.pyplot" in sys.modules:
-            sys.modules["matplotlib.pyplot"].close(figure)
-
-
-def _put(new: Path, place: Path) -> None:
-    """Rename ``new`` to ``place``; what was there goes away only after that worked."""
-    _replaceable(place)  # someone may have put a file there during the run
-    old = place.with_name(f".{place.name}.old-{os.getpid()}")
-    _remove(old)
-    if place.exists():
-        place.rename(old)
-    try:
-        new.rename(place)
-    except BaseException:
-        if old.exists() and not place.exists():
-            old.rename(place)
-        raise
-    _remove(old)
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _provenance(settings: Any, full: bool, seconds: float) -> dict[str, Any]:
@@ -242,44 +186,3 @@ def _known(names: Sequence[str]) -> list[str]:
                 f"There is no experiment {name!r}; did you mean {nearest!r}? All names: {', '.join(known)}."
             )
     return list(dict.fromkeys(map(str, listed)))
-
-
-def _writable(out: Path) -> Path:
-    """Make the folder, and try to write in it before hours of computing rather than after."""
-    with storing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    return out
-
-
-@contextmanager
-def storing(out: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a sentence about ``out``."""
-    try:
-        yield
-    except OSError as error:
-        place = str(error.filename2 or error.filename or out)
-        # What was to be made there has a name that says nothing to the user.
-        what = repr(place) if place != str(out) and os.path.lexists(place) else "it"
-        raise ValueError(
-            f"out is {str(out)!r}, but {what} cannot be written ({error.strerror or type(error).__name__}); choose "
-            "another folder with --out."
-        ) from None
-
-
-def _replaceable(place: Path) -> None:
-    """Refuse to replace anything but an earlier result: it would be deleted."""
-    if not place.exists() and not place.is_symlink():
-        return
-    if place.is_symlink() or not place.is_dir():
-        found = "something that is no folder"
-    else:
-        others = sorted({path.name for path in place.iterdir()} - FILES)
-        if not others:
-            return
-        found = f"{others[0]!r}"
-    raise ValueError(
-        f"out/NAME is {str(place)!r}, but {found} is there that reproduce did not write and would have to delete; "
-        "move it away or choose another folder with --out."
-    )

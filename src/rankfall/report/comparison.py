@@ -1,0 +1,52 @@
+"""A comparison on disk."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+from ..comparison import Comparison
+from . import store
+
+NAME = "comparison"
+
+
+def store_comparison(comparison: Comparison, out: Path) -> Path:
+    """Store data, picture and verdicts in ``out/comparison``, whole or not at all; return that folder.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    out : path
+        Folder of the results, made if it is missing.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If ``out`` cannot be written, or ``out/comparison`` holds something else than a result.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import rankfall as rf
+    >>> found = rf.compare(rf.two_by_two(), ["nuclear"], [2], scales=[1e-2, 1e-3], draws=1, progress=False)
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     folder = store_comparison(found, Path(out))
+    ...     sorted(path.name for path in folder.iterdir())
+    ['data.nc', 'figure.png', 'figure.svg', 'verdicts.json']
+    """
+    store.writable(out, [NAME])
+    with store.whole(out, NAME) as folder:
+        store.write_data(comparison.data, folder)
+        rows = [{k: _plain(v) for k, v in dataclasses.asdict(one).items()} for one in comparison.verdicts]
+        store.write_list(rows, folder / store.VERDICTS)
+        store.write_figure(comparison.figure(), folder)
+    return out / NAME
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
