@@ -35,6 +35,14 @@ def published(tensor, **options):
     return rf.measures.published_rank_estimate(tensor, **({"key": KEY} | options))
 
 
+def compare(problem=None, norms=("nuclear",), depths=(2,), **options):
+    return rf.compare(rf.two_by_two() if problem is None else problem, norms, depths, progress=False, **options)
+
+
+def unequal(key, shapes=iter([4, 5, 5])):  # noqa: B008
+    return rf.low_rank_completion((4, next(shapes)), 1, 8, key=key)
+
+
 nested = 0
 for _ in range(5000):
     nested = (nested, 1)
@@ -220,9 +228,27 @@ CASES = {
     + [lambda: THEORY.check(train(rf.MatrixSensing(np.ones((1, 2, 2)), [1]), stop=rf.Stop(steps=1), progress=False))],
     "norms": [lambda n=n: THEORY.check(RUN, norms=n) for n in ("nuclear", 5, [3.0], [None], ["a"], [True], [HUGE],
               EYE, [EYE])],
-    "dynamics": [lambda: train(dynamics=1e-2)],
+    "dynamics": [lambda: train(dynamics=1e-2), lambda: compare(dynamics="flow")],
     "stop": [lambda: train(stop=5)],
     "record": [lambda: train(record=5)],
+}  # fmt: skip
+
+COMPARISONS = {
+    "problem": [lambda p=p: compare(p) for p in (5, EYE, rf.TensorCompletion.from_dense(np.ones((2, 2, 2))),
+                lambda key: 5, unequal, COMPLETION.from_dense([[0.0, NAN]]))],
+    "norms ": [lambda n=n: compare(norms=n) for n in ([], "nuclear", ["x"], [None], ["nuclear", "nuclear"], [5],
+               [rf.references.NormMinimal("nuclear", tolerance=0.1)], [lambda w: 0.0 * w[0, 0]])],
+    "depths": [lambda d=d: compare(depths=d) for d in ([], 2, [0], [1.5], ["a"], None)],
+    "scales": [lambda s=s: compare(scales=s) for s in ([], [1e-2], [1e-2, 1e-2], [1e-2, 0], [1, NAN], "ab", None, 1.0)],
+    "draws": [lambda d=d: compare(draws=d) for d in (0, 1.5, "a", None)],
+    "kind": [lambda k=k: compare(kind=k) for k in ("uniform", None, 5)],
+    "steps": [lambda s=s: compare(steps=s) for s in (0, 1.5, None)],
+    "tolerance": [lambda t=t: compare(tolerance=t) for t in (0, -1, "a", None, NAN)],
+    "loss ": [lambda x=x: compare(loss=x) for x in (0, 1, 2.0, NAN, "a")],
+    "key": [lambda k=k: compare(key=k) for k in (0, "a", jax.random.split(KEY, 2))],
+    "extent": [lambda e=e: rf.commuting_sensing(e, 1, 1, key=KEY) for e in (0, 1.5, "a", 10**9)],
+    "rank ": [lambda r=r: rf.commuting_sensing(3, r, 1, key=KEY) for r in (0, 4, 1.5)],
+    "measurements ": [lambda m=m: rf.commuting_sensing(3, 1, m, key=KEY) for m in (0, 4, 1.5)],
 }  # fmt: skip
 
 
@@ -236,4 +262,12 @@ def raised(call):
 
 
 if __name__ == "__main__":
-    print(json.dumps([(name, i, *raised(call)) for name, calls in CASES.items() for i, call in enumerate(calls)]))
+    print(
+        json.dumps(
+            [
+                (name, i, *raised(call))
+                for name, calls in (*CASES.items(), *COMPARISONS.items())
+                for i, call in enumerate(calls)
+            ]
+        )
+    )

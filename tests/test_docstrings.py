@@ -18,7 +18,7 @@ import rankfall
 from rankfall.factorizations import cp, hierarchical, initialisation, tucker
 
 MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "dynamics", "theory",
-           "references", "experiments", "plots", "report", "cli")  # fmt: skip
+           "references", "comparison", "experiments", "plots", "report", "cli")  # fmt: skip
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 # Where the options go that a function hands on.
 TARGETS = {

@@ -76,6 +76,7 @@ REFERENCES = [
     (rf.references.NuclearNorm().solve, {"problem": rf.two_by_two()}),
     (rf.references.SoftImpute(0.1).solve, {"problem": rf.two_by_two()}),
     (rf.references.NormMinimal("nuclear").solve, {"problem": rf.two_by_two()}),
+    (rf.references.NormMinimal("nuclear").value, {"matrices": EYE}),
     (rf.references.AlternatingLeastSquares(1, 0.1).solve, {"problem": rf.two_by_two()}),
 ]  # fmt: skip
 
@@ -91,6 +92,24 @@ CALLS = [
     (rf.low_cp_rank_completion, DRAWN | {"shape": (2, 2, 2), "observed": 8}),
     (rf.low_hierarchical_rank_completion, DRAWN | {"shape": (2, 2, 2), "observed": 8, "tree": (0, (1, 2))}),
     (rf.low_rank_sensing, DRAWN | {"measurements": 3}),
+    (rf.commuting_sensing, {"extent": 3, "rank": 1, "measurements": 2, "key": KEY, "frobenius": 1.0} | FORM),
+    (
+        rf.compare,
+        {
+            "problem": rf.two_by_two(),
+            "norms": ["frobenius"],
+            "depths": [1],
+            "scales": [1.0, 0.1],
+            "draws": 1,
+            "kind": "gaussian",
+            "dynamics": rf.GradientDescent(0.1),
+            "loss": 0.5,
+            "steps": 1,
+            "tolerance": 0.1,
+            "key": KEY,
+            "progress": False,
+        },
+    ),
     (rf.MatrixSensing, {"measurements": np.ones((1, 2, 2)), "values": [1.0], "truth": EYE} | INFIMA | FORM),
     (rf.LinearRegression, {"inputs": [[1.0]], "targets": [1.0], "truth": [[1.0]]} | FORM),
     (START, {"factors": [EYE]}),

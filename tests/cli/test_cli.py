@@ -436,3 +436,41 @@ def test_help_shows_how_to_bring_ratings(capsys):
     assert main(["reproduce", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "Example: rankfall reproduce spectrum-dynamics --movielens u.data" in said and "GroupLens' page" in said
+
+
+def test_compare_says_what_became_of_a_norm(tmp_path):
+    """A matrix of the user's own, a family that is drawn, and what is no problem at all."""
+    mine = tmp_path / "mine.csv"
+    mine.write_text("1,,3\n2,4,*\n")
+    few = ("--scale", "1e-2", "--scale", "1e-4", "--draws", "1", "--depth", "2")
+    done = _rankfall("compare", mine, *few, "--norm", "frobenius", "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "MatrixCompletion 2 x 3, 4 observed" in done.stdout and "frobenius, depth 2: not minimised" in done.stdout
+    assert Path(done.stdout.splitlines()[-1]).read_bytes()[:4] == b"\x89PNG"
+    rows = json.loads((tmp_path / "out" / "comparison" / "verdicts.json").read_text())
+    assert [row["verdict"] for row in rows] == ["not minimised"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing-like-it"], "problem is 'nothing-like-it', but must be two-by-two, completion"),
+        (["no.csv"], "it cannot be read"),
+        (["words.csv"], "row 1 holds 'a'"),
+        (["ragged.csv"], "rows of one length"),
+        (["words.npy"], "numpy.save"),
+        (["--norm", "x"], "norms holds 'x'"),
+        (["--scale", "1e-2"], "scales is"),
+        (["completion", "--observed", "500"], "observed is 500"),
+        (["commuting", "--rank", "21"], "rank is 21"),
+    ],
+)
+def test_compare_refuses_in_one_sentence(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("words.csv").write_text("a,b\n1,2\n")
+    Path("ragged.csv").write_text("1,2\n3\n")
+    Path("words.npy").write_text("hello")
+    assert main(["compare", *words]) == 2
+    told = capsys.readouterr()
+    assert said in told.err and told.err.count("\n") == 1 and "Traceback" not in told.err
+    assert not Path("out/comparison").exists()

@@ -100,7 +100,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         smallest = float(self.data["scale"][-1])
-        head = f"{self.data.attrs['what']}; {self.data.sizes['draw']} draws, starts down to {smallest:g}"
+        head = f"{self.data.attrs['what']}; draws: {self.data.sizes['draw']}, starts down to {smallest:g}"
         lines = [f"  {v.norm}, depth {v.depth}: {v.verdict.upper()}: {v.why}" for v in self.verdicts]
         return "\n".join([head, *lines])
 

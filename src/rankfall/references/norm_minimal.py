@@ -107,16 +107,25 @@ class NormMinimal(AbstractReference):
         -------
         array, shape (...)
 
+        Raises
+        ------
+        ValueError
+            If ``matrices`` are no matrices of finite numbers.
+
         Examples
         --------
         >>> import numpy as np, rankfall as rf
         >>> rf.references.NormMinimal("spectral").value(np.stack([np.eye(2), 3 * np.eye(2)]))
         array([1., 3.])
         """
+        batch = _checks.real("matrices", matrices)
+        if batch.ndim < 2 or 0 in batch.shape:
+            raise ValueError(f"matrices has shape {batch.shape}, but must be a matrix, or a batch of them.")
+        _checks.finite("matrices", batch)
         if self.norm is not None:
-            return norm_of(self.norm).value(np.asarray(matrices, dtype=np.float64))
+            return norm_of(self.norm).value(batch)
         assert self.expression is not None
-        return values_of(self.expression, np.asarray(matrices, dtype=np.float64))
+        return values_of(self.expression, batch)
 
     def solve(self, problem: Any) -> Reference:
         """Find it; ``details`` tells what the solver says.
