@@ -26,8 +26,9 @@ def recorded(run: Any, before: float) -> dict[str, np.ndarray]:
     for lane in range(count):
         one = path.isel(lane=lane)
         there = np.flatnonzero(one["step"].values >= 0)
-        losses, last = one["loss"].values[there], there[-1]
-        first = there[int(np.argmax(losses <= before))] if (losses <= before).any() else last
+        # A level is met to rounding.
+        near, last = one["loss"].values[there] <= before * (1 + 1e-6), there[-1]
+        first = there[int(near.argmax())] if near.any() else last
         for name, at in (("", last), ("_before", first)):
             found[f"loss{name}"].append(float(one["loss"][at]))
             found[f"matrix{name}"].append(one["end_to_end"].values[at])
