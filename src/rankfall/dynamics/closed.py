@@ -5,6 +5,8 @@ regression, sensing, and the completion of a matrix that is not factorized, whos
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +16,7 @@ from .._compiled import compiled
 from .._precision import double_precision
 from ..factorizations import MatrixFactorization
 from ..factorizations.base import check_factorization
+from ..problems import MatrixCompletion
 from .base import AbstractDynamics
 from .recording import Record, by_hand, probes
 from .stopping import Stop
@@ -26,7 +29,8 @@ class _Spectrum(NamedTuple):
     """Squared singular values in the loss's units, and the start's residual and matrix in their directions."""
 
     rates: np.ndarray
-    right: np.ndarray
+    # From numbers in the directions to entries.
+    spread: Callable[[np.ndarray], np.ndarray]
     gains: np.ndarray
     residual: np.ndarray
     floor: float
@@ -154,21 +158,31 @@ class _ClosedBatch:
 
 
 def _decompose(problem: Any, w: np.ndarray) -> _Spectrum:
+    speed = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
+    residual = np.asarray(problem.residuals(w), dtype=np.float64)
+    if isinstance(problem, MatrixCompletion):
+        # Entries are orthonormal as they are.
+        at, ones = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape), np.ones(len(residual))
+        return _Spectrum(speed * ones, partial(_placed, at, w.size), ones, residual, 0.0, w)
     flat = w.reshape(-1)
     shape = problem.shape
     matrix = np.asarray(jax.jacfwd(lambda v: problem.residuals(v.reshape(shape)))(flat), dtype=np.float64)
-    residual = np.asarray(problem.residuals(w), dtype=np.float64)
     u, s, vt = np.linalg.svd(matrix, full_matrices=False)
     kept = s > max(matrix.shape) * np.finfo(np.float64).eps * s.max(initial=0.0)
     inside = u[:, kept].T @ residual
     rest = float(np.sum((residual - u[:, kept] @ inside) ** 2))
-    speed = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
-    return _Spectrum(speed * s[kept] ** 2, vt[kept], 1.0 / s[kept], inside, rest, w)
+    return _Spectrum(speed * s[kept] ** 2, vt[kept].T.__matmul__, 1.0 / s[kept], inside, rest, w)
+
+
+def _placed(at: np.ndarray, size: int, values: np.ndarray) -> np.ndarray:
+    found = np.zeros(size)
+    found[at] = values
+    return found
 
 
 def _at(spectrum: _Spectrum, time: float) -> np.ndarray:
     moved = np.expm1(-spectrum.rates * time) * spectrum.gains * spectrum.residual
-    return spectrum.start + (moved @ spectrum.right).reshape(spectrum.start.shape)
+    return spectrum.start + spectrum.spread(moved).reshape(spectrum.start.shape)
 
 
 def _loss(problem: Any, spectrum: _Spectrum, time: float) -> float:
