@@ -102,12 +102,12 @@ print(memory.peak(), run.trajectory.nbytes / 2**20)
     ]
 
 
-def reproduce_seconds(*words):
+def reproduce_seconds(*words, command="reproduce"):
     """Wall time of the command as a whole: imports, compilation, training, drawing, page."""
     with tempfile.TemporaryDirectory() as out:
         began = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "rankfall", "reproduce", *words, "--quiet", "--out", out],
+            [sys.executable, "-m", "rankfall", command, *words, "--quiet", "--out", out],
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -152,6 +152,9 @@ def rows():
         if name not in (*DESCENT, *TENSORS):
             one, goal = reproduce_seconds(name), 60 if name == "nuclear-norm-or-not" else 10
             yield f"reproduce {name} (reduced), s", f"{one:.1f}", "-", "-", f"< {goal}", one < goal
+    for words in (["two-by-two"], ["completion"]):
+        one = reproduce_seconds(*words, command="compare")
+        yield f"compare {words[0]} (two depths, five scales, three draws), s", f"{one:.1f}", "-", "-", "-", True
     yield from flows.rows()
     yield from tensors.rows()
     yield from references.rows()

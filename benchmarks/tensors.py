@@ -13,6 +13,7 @@ from jax import lax
 
 import rankfall as rf
 from rankfall._precision import double_precision
+from rankfall.experiments import EXPERIMENTS, load_settings
 
 SHAPE, COMPONENTS, OBSERVED = (8, 8, 8, 8), 512, 2000
 
@@ -127,6 +128,15 @@ def distance_from_flow(rule):
     return worst, int(paths[1]["step"].max())
 
 
+def full_rank_one():
+    """Seconds of the runs of rank 1 of both orders at full size: five starts of two sizes, every count."""
+    began = time.perf_counter()
+    for name in ("tensor-order3", "tensor-order4"):
+        settings = load_settings(name, full=True).model_copy(update={"ranks": [1]})
+        EXPERIMENTS[name].compute(settings, False)
+    return time.perf_counter() - began
+
+
 def rows():
     """Measure the tensors, one row after another."""
     for dtype, kind in (("float32", torch.float32), ("float64", torch.float64)):
@@ -157,6 +167,8 @@ def rows():
             "<= 150, error <= 5e-6",
             steps <= 150 and error <= 5e-6,
         )
+    took = full_rank_one()
+    yield "tensor-order3 and tensor-order4 --full, targets of rank 1, s", f"{took:.0f}", "-", "-", "< 180", took < 180
     found, took = brackets()
     yield f"rank-3 tensors 8^4 with bracket [3, 3], of 20 ({1e3 * took:.0f} ms each)", f"{found}", "-", "-", ">= 18", \
         found >= 18  # fmt: skip
