@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 from .. import _checks
 from ..factorizations.base import AbstractFactorization
 from .adaptive import AbstractSteps
+from .krylov import local_model
 from .recording import Record
 from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY
 
@@ -152,37 +153,21 @@ class ExponentialRule(NamedTuple):
             loss, slope = unravel(v).loss_and_gradient(problem)
             return loss, ravel_pytree(slope)[0]
 
-        hessian = jax.linearize(lambda v: value(v)[1], w)[1]
-        basis, small, length = _lanczos(hessian, g, self.krylov)
-        curvature, turn = jnp.linalg.eigh(small)
-        along = turn[0] * length
+        near = local_model(lambda v: value(v)[1], w, g, self.krylov)
         # Residuals round like the data, whose square is about the first loss, and the loss by that times a residual.
         blur = _ROUNDINGS * jnp.finfo(w.dtype).eps * jnp.sqrt(p.loss * jnp.maximum(p.loss, p.first_loss))
-
         # Moves that are no longer do not take a run elsewhere.
         negligible = jnp.sqrt(jnp.finfo(w.dtype).eps) * jnp.linalg.norm(w)
 
-        def at(h: Any) -> Any:
-            longest = h * _phi(-h * curvature)
-            move = -longest * along
-            promised = jnp.sum(along * move + 0.5 * curvature * move * move)
-            step = turn @ move
-            end = w + basis.T @ step
+        def at(h: Any) -> _Trial:
+            step, promised = near.flow(h)
+            end = w + near.basis.T @ step
             loss, slope = value(end)
-            # The gradient at the end that the model did not see coming, and where it would have led in this time.
-            unseen = slope - g - basis.T @ (small @ step)
-            inside = basis @ unseen
-            beyond = jnp.linalg.norm(unseen - basis.T @ inside)
-            # Directions outside of the Krylov space count as flat.
-            led = jnp.hypot(jnp.linalg.norm(longest * (turn.T @ inside)), h * beyond)
-            # Where nothing is left to gain both are rounding.
-            astray = jnp.where(-promised > blur, led / (jnp.linalg.norm(move) + negligible), 0.0)
-            return h, end, loss, slope, promised, astray
-
-        def fails(trial: Any) -> Any:
-            _, _, loss, _, promised, astray = trial
+            led = near.unseen(h, step, slope) / (jnp.linalg.norm(step) + negligible)
             # At a saddle the promise can be below the rounding of the loss.
-            return ~((abs(loss - p.loss - promised) <= self.agreement * -promised + blur) & (astray <= _ASTRAY))
+            off = jnp.maximum(abs(loss - p.loss - promised) - blur, 0.0)
+            # Where nothing is left to gain, what leads astray is rounding.
+            return _Trial(h, end, loss, slope, promised, off, jnp.where(-promised > blur, led, 0.0))
 
         # The first trial is one of the loop's, which is thereby compiled once; no trial has failed before it.
         def again(carry: Any) -> Any:
@@ -190,77 +175,54 @@ class ExponentialRule(NamedTuple):
             following = at(h)
             return count + 1, _SHRINK * h, following
 
-        left = (next_time - p.time).astype(p.h.dtype)
-        none = (p.h, w, jnp.full_like(p.loss, jnp.nan), g, *2 * (jnp.zeros_like(p.loss),))
+        left, nan = (next_time - p.time).astype(p.h.dtype), jnp.full_like(p.loss, jnp.nan)
+        none = _Trial(p.h, w, nan, g, *3 * (nan,))
         count, _, trial = lax.while_loop(
-            lambda c: fails(c[2]) & (c[0] <= _MOST_CUTS),
+            lambda c: self._fails(c[2]) & (c[0] <= _MOST_CUTS),
             again,
             (jnp.zeros((), jnp.int32), jnp.minimum(p.h, left), none),
         )
-        h, end, loss, slope, promised, astray = trial
-        cuts = count - 1
-        taken = ~fails(trial) & (length > 0)
-        # The disagreement, as a share, goes with the square of the step.
-        off = jnp.maximum(abs(loss - p.loss - promised) - blur, 0.0)
-        aim = _AIM * self.agreement * -promised
-        grow = jnp.clip(jnp.sqrt(aim / jnp.where(off > 0, off, 1.0)), _SLOWEST, _FASTEST)
-        grow = jnp.where(off > 0, grow, _FASTEST)
-        # What led astray goes with the time.
-        grow = jnp.minimum(grow, jnp.clip(0.5 * _ASTRAY / jnp.where(astray > 0, astray, 1e-300), _SLOWEST, _FASTEST))
-        ended = (jnp.min(h * curvature) > _AT_MINIMUM) | (h * jnp.max(abs(curvature)) > _LONGEST)
+        cuts, h = count - 1, trial.h
+        taken = ~self._fails(trial) & (near.length > 0)
+        ended = (jnp.min(h * near.curvature) > _AT_MINIMUM) | (h * jnp.max(abs(near.curvature)) > _LONGEST)
+        grow = self._growth(trial)
         grow = jnp.where(ended, jnp.minimum(grow, 1.0), grow)
         lands = h == left
         progress = ExponentialProgress(
             time=jnp.where(taken, jnp.where(lands, next_time, p.time + h), p.time),
             h=jnp.where(lands & (cuts == 0), jnp.maximum(p.h, grow * h), grow * h),
-            loss=jnp.where(taken, loss, p.loss),
+            loss=jnp.where(taken, trial.loss, p.loss),
             first_loss=p.first_loss,
-            slope=jax.tree.map(lambda a, b: jnp.where(taken, a, b), unravel(slope), p.slope),
+            slope=jax.tree.map(lambda a, b: jnp.where(taken, a, b), unravel(trial.slope), p.slope),
             rejected=p.rejected + cuts,
             errors={},
         )
         reason = jnp.where(taken, RUNNING, STALLED)
-        still = (length == 0) | ((~taken | ended) & (-promised <= blur))
+        still = (near.length == 0) | ((~taken | ended) & (-trial.promised <= blur))
         reason = jnp.where(still, STATIONARY, reason)
         reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
-        return unravel(end), progress, taken, taken & (loss <= threshold), ({}, reason)
+        return unravel(trial.end), progress, taken, taken & (trial.loss <= threshold), ({}, reason)
+
+    def _fails(self, trial: "_Trial") -> Any:
+        return ~((trial.off <= self.agreement * -trial.promised) & (trial.astray <= _ASTRAY))
+
+    def _growth(self, trial: "_Trial") -> Any:
+        """Return the factor to the next step: the disagreement goes with the square of the time, straying with it."""
+        off, astray = (jnp.where(x > 0, x, 1.0) for x in (trial.off, trial.astray))
+        by_loss = jnp.sqrt(_AIM * self.agreement * -trial.promised / off)
+        by_path = 0.5 * _ASTRAY / astray
+        by_loss, by_path = jnp.clip(by_loss, _SLOWEST, _FASTEST), jnp.clip(by_path, _SLOWEST, _FASTEST)
+        by_loss = jnp.where(trial.off > 0, by_loss, _FASTEST)
+        return jnp.minimum(by_loss, jnp.where(trial.astray > 0, by_path, _FASTEST))
 
 
-def _lanczos(apply: Any, start: Any, size: int) -> tuple[Any, Any, Any]:
-    """Orthonormal basis of the Krylov space, the operator in it, and the length of the start.
+class _Trial(NamedTuple):
+    """A step of length ``h``: where it ends, what it lost, what was promised, and by how much they disagree."""
 
-    Every vector is orthogonalised twice against all before it: the spaces are small, and eigenvalues that have
-    converged would come back otherwise. Where the space ends early the rest of the basis is zero, with zero curvature,
-    and carries no part of the gradient.
-    """
-    length = jnp.linalg.norm(start)
-    first = start / jnp.where(length > 0, length, 1.0)
-    basis = jnp.zeros((size, start.size), start.dtype).at[0].set(first)
-    tiny = 100 * jnp.finfo(start.dtype).eps
-
-    def extend(j: Any, carry: Any) -> Any:
-        basis, small, largest = carry
-        image = apply(basis[j])
-        parts = basis @ image
-        rest = image - basis.T @ parts
-        again = basis @ rest
-        rest = rest - basis.T @ again
-        small = small.at[:, j].set(parts + again)
-        norm = jnp.linalg.norm(rest)
-        largest = jnp.maximum(largest, jnp.linalg.norm(image))
-        more = norm > tiny * largest
-        following = jnp.where(more, rest / jnp.where(more, norm, 1.0), 0.0)
-        # The last product opens no new direction.
-        basis = jnp.where(j + 1 < size, basis.at[jnp.minimum(j + 1, size - 1)].set(following), basis)
-        return basis, small, largest
-
-    none = jnp.zeros((size, size), start.dtype)
-    basis, small, _ = lax.fori_loop(0, size, extend, (basis, none, jnp.zeros((), start.dtype)))
-    # Above the diagonal: each column was projected on the vectors before it, which are all there were.
-    upper = jnp.triu(small)
-    return basis, upper + jnp.triu(upper, 1).T, length
-
-
-def _phi(z: Any) -> Any:
-    near = abs(z) < 1e-5
-    return jnp.where(near, 1 + z / 2, jnp.expm1(z) / jnp.where(near, 1.0, z))
+    h: Any
+    end: Any
+    loss: Any
+    slope: Any
+    promised: Any
+    off: Any
+    astray: Any
