@@ -1,7 +1,8 @@
 """Pure functions of arrays: norms, ranks, spectra, determinants from factors. They know nothing of training."""
 
 from . import spectrum
-from .cp_rank import BorderEvidence, CPRankBracket, cp_rank_bracket, published_rank_estimate
+from .cp_rank import BorderEvidence, CPRankBracket, cp_rank_bracket
+from .cp_rank_published import published_rank_estimate
 from .entries import entries
 from .errors import mean_square_error
 from .factors import det_sign, log_abs_det, signed_log_det, unbalancedness
