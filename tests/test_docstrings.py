@@ -15,7 +15,7 @@ import types
 import pytest
 
 import rankfall
-from rankfall.factorizations import cp, hierarchical, initialisation, tucker
+from rankfall.factorizations import cp, hierarchical_start, initialisation, tucker
 
 MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "dynamics", "theory",
            "references", "comparison", "experiments", "plots", "report", "cli")  # fmt: skip
@@ -29,7 +29,7 @@ TARGETS = {
     "rankfall.factorizations.matrix.MatrixFactorization.init": initialisation.draw,
     "rankfall.factorizations.cp.CPFactorization.init": cp._draw,
     "rankfall.factorizations.tucker.TuckerFactorization.init": tucker._draw,
-    "rankfall.factorizations.hierarchical.HierarchicalFactorization.init": hierarchical._draw,
+    "rankfall.factorizations.hierarchical.HierarchicalFactorization.init": hierarchical_start.draw,
 }
 
 

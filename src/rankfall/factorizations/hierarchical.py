@@ -2,8 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -11,15 +10,12 @@ import numpy as np
 
 from .. import _checks
 from .._types import Array
-from ..measures._namespace import floating, namespace
-from . import mode_tree, sizes
+from ..measures._namespace import namespace
+from . import mode_tree
 from .base import AbstractFactorization
 from .cp import CPFactorization, check_size, khatri_rao
-
-# Rounds of scaling rows and columns to the norms wanted.
-_MOST_ROUNDS = 10_000
-
-Tree = tuple[Any, ...]
+from .hierarchical_start import draw
+from .tree_weights import check_fit, matrix, mixed
 
 
 class HierarchicalFactorization(AbstractFactorization):
@@ -63,7 +59,7 @@ class HierarchicalFactorization(AbstractFactorization):
     """
 
     factors: tuple[Array, ...]
-    tree: Tree = eqx.field(static=True)
+    tree: mode_tree.Tree = eqx.field(static=True)
 
     def __init__(self, factors: Sequence[Any], tree: Any = None) -> None:
         listed = _checks.sequence("factors", factors, "a list of one matrix for each node")
@@ -74,8 +70,8 @@ class HierarchicalFactorization(AbstractFactorization):
                 "two modes or more; pass tree."
             )
         self.tree = mode_tree.checked("tree", tree, order)
-        self.factors = tuple(_matrix(f"factors[{j}]", w) for j, w in enumerate(listed))
-        _check_fit(self.factors, self.tree)
+        self.factors = tuple(matrix(f"factors[{j}]", w) for j, w in enumerate(listed))
+        check_fit(self.factors, self.tree)
 
     @classmethod
     def init(
@@ -124,7 +120,7 @@ class HierarchicalFactorization(AbstractFactorization):
         """
         order = len(_checks.tensor_shape("shape", shape))
         checked = mode_tree.checked("tree", tree, order)
-        return cls(_draw(shape, widths, checked, key=key, **options), checked)
+        return cls(draw(shape, widths, checked, key=key, **options), checked)
 
     @classmethod
     def from_cp(cls, cp: CPFactorization, tree: Any = None) -> "HierarchicalFactorization":
@@ -173,7 +169,7 @@ class HierarchicalFactorization(AbstractFactorization):
         return tuple(int(w.shape[-2]) for w in self.factors[: len(mode_tree.leaves(self.tree))])
 
     @property
-    def inner_nodes(self) -> tuple[Tree, ...]:
+    def inner_nodes(self) -> tuple[mode_tree.Tree, ...]:
         """Inner nodes of the tree from the bottom up, children before their parent, the root last."""
         return mode_tree.inner_nodes(self.tree)
 
@@ -397,144 +393,7 @@ class HierarchicalFactorization(AbstractFactorization):
 
 @dataclasses.dataclass(frozen=True)
 class _Like:
-    tree: Tree
+    tree: mode_tree.Tree
 
     def __call__(self, factors: Sequence[Any]) -> HierarchicalFactorization:
         return HierarchicalFactorization(factors, self.tree)
-
-
-def mixed(tree: mode_tree.Node, leaves: Sequence[Any], weights: Mapping[Any, Any]) -> Array:
-    """Multiply children component by component and mix, from the leaves' components to the root's, (..., outputs)."""
-    if not isinstance(tree, tuple):
-        return leaves[tree]
-    first, *rest = (mixed(child, leaves, weights) for child in tree)
-    return math.prod(rest, start=first) @ weights[tree]
-
-
-def check_weights(names: Sequence[str], weights: Sequence[Array], tree: Tree) -> None:
-    """Refuse matrices of the nodes that do not share the width of the node above; the root's columns are free."""
-    nodes = mode_tree.nodes(tree)
-    named = dict(zip(nodes, zip(names, weights, strict=True), strict=True))
-    for node in mode_tree.inner_nodes(tree):
-        name, matrix = named[node]
-        for child in node:
-            below, weight = named[child]
-            if weight.shape[-1] != matrix.shape[-2]:
-                raise ValueError(
-                    f"{below} has {weight.shape[-1]} columns, but {name}, of the node {_checks.shortened(node)} above, "
-                    f"has {matrix.shape[-2]} rows; both must be the node's width."
-                )
-
-
-def _check_fit(factors: Sequence[Array], tree: Tree) -> None:
-    count = len(mode_tree.nodes(tree))
-    if len(factors) != count:
-        raise ValueError(
-            f"factors has {len(factors)} matrices, but the tree {_checks.shortened(tree)} has {count} nodes, the "
-            "leaves first and the root last."
-        )
-    for j, w in enumerate(factors):
-        if w.shape[:-2] != factors[0].shape[:-2]:
-            raise ValueError(
-                f"factors[{j}] has lanes {tuple(w.shape[:-2])}, but factors[0] has {tuple(factors[0].shape[:-2])}; "
-                "all must be equal."
-            )
-    check_weights([f"factors[{j}]" for j in range(count)], factors, tree)
-    if factors[-1].shape[-1] != 1:
-        raise ValueError(f"factors[{count - 1}] has {factors[-1].shape[-1]} columns, but the root, last, has one.")
-
-
-def _matrix(name: str, value: Any) -> Array:
-    array = floating(name, value)
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(f"{name} has shape {tuple(array.shape)}, but must be a matrix, or lanes of matrices.")
-    return array
-
-
-def _draw(
-    shape: Sequence[int],
-    widths: Any,
-    tree: Tree,
-    *,
-    key: Any,
-    kind: str = "gaussian",
-    factor_std: Any = None,
-    scale: Any = None,
-    dtype: Any = "float64",
-) -> list[np.ndarray]:
-    _checks.one_of("kind", kind, sizes.KINDS)
-    extents = _checks.tensor_shape("shape", shape)
-    inner = mode_tree.inner_nodes(tree)
-    width = dict(zip(inner, _widths(widths, len(inner)), strict=True))
-    parent = {child: node for node in inner for child in node}
-    shapes = [
-        (width[node] if isinstance(node, tuple) else extents[node], width[parent[node]] if node in parent else 1)
-        for node in mode_tree.nodes(tree)
-    ]
-    _checks.room("widths", widths, sum(n * m for n, m in shapes))
-    options = {"key": key, "kind": kind, "dtype": dtype}
-    paths = math.prod(width.values())
-    if kind != "balanced" or scale is None:
-        balance = partial(_balanced, tree=tree)
-        return sizes.drawn(shapes, paths, balance, factor_std=factor_std, scale=scale, **options)
-
-    def to_unit_entries(factors: list[np.ndarray]) -> list[np.ndarray]:
-        made = _balanced(factors, tree)
-        # Signs are independent of sizes, so the mean square of an entry over signs is a sum over paths of squares.
-        weights = dict(zip(mode_tree.nodes(tree), [w * w for w in made], strict=True))
-        means = [weights[n].mean(axis=-2, keepdims=True) for n in range(len(extents))]
-        gain = (mixed(tree, means, weights) / paths) ** (-0.5 / len(made))
-        return [w * gain for w in made]
-
-    return sizes.drawn(shapes, paths, to_unit_entries, factor_std=factor_std, scale=scale, **options)
-
-
-def _widths(widths: Any, count: int) -> list[int]:
-    listed = isinstance(widths, tuple | list) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
-    if not listed:
-        return [_checks.integer("widths", widths, 1, f"or {count} of them, one for each inner node")] * count
-    if len(widths) != count:
-        raise ValueError(
-            f"widths has {len(widths)} entries, but the tree has {count} inner nodes; give one for each, from the "
-            "bottom up, or one number for all."
-        )
-    return [_checks.integer(f"widths[{j}]", width, 1) for j, width in enumerate(widths)]
-
-
-def _balanced(factors: list[np.ndarray], tree: Tree) -> list[np.ndarray]:
-    """Scale rows and columns so that the vectors of every local component have one norm.
-
-    The rows of a node's matrix and the columns of its children's get the norms ``t``. A matrix between two nodes has
-    the rows' norms of one and the columns' of the other, and one sum of squares, so that all matrices have it; for
-    Gaussian matrices (no entry is zero) scaling rows and columns in turn then finds both (Sinkhorn and Knopp, 1967).
-    """
-    weights = dict(zip(mode_tree.nodes(tree), factors, strict=True))
-    squares = {node: np.log((w * w).sum(axis=(-2, -1))) for node, w in weights.items()}
-    total = np.exp(sum(squares.values()) / len(squares))
-    wanted: dict[Any, np.ndarray] = {}
-    for inner in mode_tree.inner_nodes(tree):
-        # As large as the vectors that were drawn, in the mean of logarithms.
-        drawn = [(weights[inner] ** 2).sum(axis=-1), *((weights[child] ** 2).sum(axis=-2) for child in inner)]
-        share = np.exp(np.mean(np.log(drawn), axis=0))
-        wanted[inner] = total[:, None] * share / share.sum(axis=-1, keepdims=True)
-    parent = {child: node for node in wanted for child in node}
-    made = []
-    for node, w in weights.items():
-        rows, columns = wanted.get(node), wanted[parent[node]] if node in parent else total[:, None]
-        made.append(_scaled(w, rows, columns))
-    return made
-
-
-def _scaled(matrices: np.ndarray, rows: np.ndarray | None, columns: np.ndarray) -> np.ndarray:
-    """Scale columns, and rows where asked, of lanes of matrices to the squared norms given."""
-    square = matrices**2
-    left, right = np.ones((*square.shape[:-1], 1)), np.ones((len(square), 1, square.shape[-1]))
-    for _ in range(_MOST_ROUNDS if rows is not None else 1):
-        right = columns[:, None, :] / (square * left).sum(axis=-2, keepdims=True)
-        if rows is None:
-            break
-        come = left * (square * right).sum(axis=-1, keepdims=True)
-        left = left * (rows[..., None] / come)
-        if (abs(come - rows[..., None]) <= 1e-15 * rows[..., None]).all():
-            break
-    return matrices * np.sqrt(left) * np.sqrt(right)

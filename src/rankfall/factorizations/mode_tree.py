@@ -10,6 +10,8 @@ from typing import Any
 from .. import _checks
 
 Node = int | tuple[Any, ...]
+# A node that is no leaf.
+Tree = tuple[Any, ...]
 
 
 def checked(name: str, tree: Any, order: int | None = None) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ import jax
 from .. import _checks
 from .._types import Array
 from ..factorizations import CPFactorization, HierarchicalFactorization, mode_tree
-from ..factorizations.hierarchical import check_weights, mixed
+from ..factorizations.tree_weights import check_weights, mixed
 from ..measures._namespace import floating, namespace
 
 Representation = Callable[[Any], Any]
