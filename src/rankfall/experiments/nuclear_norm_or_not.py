@@ -100,7 +100,8 @@ def _trained(
 
 
 def _reference(problem: Any) -> dict[str, float]:
-    found = NuclearNorm().solve(problem)
+    # In single precision the observations themselves are no better.
+    found = NuclearNorm(gap=1e-7 if problem.dtype == "float64" else 1e-6).solve(problem)
     if found.status != "optimal":
         raise ArithmeticError(f"The least nuclear norm was not found ({found}).")
     return {"lower_bound": found.lower_bound, "residual": found.residual, **_measured(problem, found.solution)}

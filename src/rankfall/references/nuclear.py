@@ -13,14 +13,17 @@ from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .observations import Observations, observations_of
 
-# Steps that Anderson's acceleration looks back, and how far the residual may grow before it begins anew.
-_MEMORY, _GROWTH = 5, 2.0
+# Steps that Anderson's acceleration looks back, at first and in cases that turn out hard, and how far the residual may grow before it begins anew.
+_MEMORY, _LONGER, _GROWTH = 5, 10, 2.0
 _REGULAR = 1e-10
 # Moves below this share of the solution are rounding: it comes no closer.
 _ROUNDING = 1e-15
 # The step is this share of the mean singular value of the iterate, adjusted once it is off by that factor. While the
 # rank still falls, small values that are to vanish count little: the mean is weighted by the values themselves.
 _SHARE, _OFF, _SETTLED = 0.25, 2.0, 0.9
+# Cases that are not done after so many steps (few observations beyond the least, or bounds) are done sooner with smaller
+# steps: the share falls with the inverse of the count, to this one.
+_HARD, _LEAST_SHARE = 300, 0.01
 # A look at the gap costs two decompositions: one each time the residual has fallen so far, or after so many steps.
 _FALL, _SELDOM = 0.5, 50
 # Singular vectors carried beside those in use, and the share of all beyond which a whole decomposition is cheaper.
@@ -153,14 +156,15 @@ def _split(method: NuclearNorm, data: Observations, began: float) -> _Best:
             if best.gap <= method.gap or last:
                 return best
             settled, rank = shrink.rank >= _SETTLED * rank, shrink.rank
-            wanted = _SHARE * (shrink.total / max(rank, 1) if settled else shrink.typical)
+            share = max(_LEAST_SHARE, _SHARE * min(1.0, _HARD / count))
+            wanted = share * (shrink.total / max(rank, 1) if settled else shrink.typical)
             if wanted and not 1 / _OFF < wanted / step < _OFF:
                 # At the limit z is a solution less the step times a dual solution: only that part is scaled.
                 z = fits + wanted / step * (z - fits)
                 step, looked = wanted, np.inf
                 mixing.forget()
                 continue
-        z = mixing(z, move)
+        z = mixing(z, move, _MEMORY if count < _HARD else _LONGER)
     return best
 
 
@@ -245,14 +249,14 @@ class _Mixing:
         self.sums: list[np.ndarray] = []
         self.least = np.inf
 
-    def __call__(self, z: np.ndarray, move: np.ndarray) -> np.ndarray:
+    def __call__(self, z: np.ndarray, move: np.ndarray, memory: int) -> np.ndarray:
         size = float(np.linalg.norm(move))
         if size > _GROWTH * self.least:
             self.forget()
         self.least = min(self.least, size)
         if self.before is not None:
             change = move - self.before[1]
-            self.moves, self.sums = self.moves[1 - _MEMORY :], self.sums[1 - _MEMORY :]
+            self.moves, self.sums = self.moves[1 - memory :], self.sums[1 - memory :]
             self.moves.append(change)
             self.sums.append(z - self.before[0] + change)
         self.before = z, move

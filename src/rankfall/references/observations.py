@@ -7,6 +7,9 @@ import scipy.linalg
 
 from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
 
+# Inverse of a condition number: below it rows are looked at by their singular values.
+_WELL_CONDITIONED = 1e-6
+
 
 class Observations(abc.ABC):
     """The observations, as a set of matrices."""
@@ -77,11 +80,7 @@ class Measurements(Observations):
             self.outer = 1
             rows = np.asarray(problem.measurements, float).reshape(problem.observed, -1)
             values = np.asarray(problem.values, float)[:, None]
-        # Orthonormal measurements of the same span: to project on them is two products, whatever their condition.
-        left, s, self.rows = scipy.linalg.svd(rows, full_matrices=False)
-        there = s > max(rows.shape) * np.finfo(float).eps * s[0]
-        self.rows = self.rows[there]
-        self.values = (left[:, there].T @ values) / s[there, None]
+        self.rows, self.values = _orthonormal(rows, values)
         missed = float(abs(rows @ (self.rows.T @ self.values) - values).max())
         if missed > 1e-8 * float(abs(values).max()):
             raise ValueError(
@@ -102,6 +101,18 @@ class Measurements(Observations):
         """Project on the span of the measurements."""
         y = self.rows @ subgradient.reshape(-1, self.outer)
         return (self.rows.T @ y).reshape(self.shape), float((self.values * y).sum())
+
+
+def _orthonormal(rows: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return orthonormal rows of the same span, and the values there: to project on them is two products."""
+    if rows.shape[0] <= rows.shape[1]:
+        # Ten times faster than singular values, where no row is nearly one of the others.
+        q, r = scipy.linalg.qr(rows.T, mode="economic")
+        if scipy.linalg.lapack.dtrcon(r)[0] > _WELL_CONDITIONED:
+            return q.T, scipy.linalg.solve_triangular(r, values, trans="T")
+    left, s, right = scipy.linalg.svd(rows, full_matrices=False)
+    there = s > max(rows.shape) * np.finfo(float).eps * s[0]
+    return right[there], (left[:, there].T @ values) / s[there, None]
 
 
 def observations_of(problem: MatrixCompletion | MatrixSensing | LinearRegression, tolerance: float) -> Observations:
