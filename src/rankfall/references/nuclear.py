@@ -13,7 +13,8 @@ from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .observations import Observations, observations_of
 
-# Steps that Anderson's acceleration looks back, at first and in cases that turn out hard, and how far the residual may grow before it begins anew.
+# Steps that Anderson's acceleration looks back, at first and in cases that turn out hard, and how far the residual may
+# grow before it begins anew.
 _MEMORY, _LONGER, _GROWTH = 5, 10, 2.0
 _REGULAR = 1e-10
 # Moves below this share of the solution are rounding: it comes no closer.
@@ -21,8 +22,8 @@ _ROUNDING = 1e-15
 # The step is this share of the mean singular value of the iterate, adjusted once it is off by that factor. While the
 # rank still falls, small values that are to vanish count little: the mean is weighted by the values themselves.
 _SHARE, _OFF, _SETTLED = 0.25, 2.0, 0.9
-# Cases that are not done after so many steps (few observations beyond the least, or bounds) are done sooner with smaller
-# steps: the share falls with the inverse of the count, to this one.
+# Cases that are not done after so many steps (few observations beyond the least, or bounds) are sooner done with
+# smaller ones: the share falls with the inverse of the count, to the second number.
 _HARD, _LEAST_SHARE = 300, 0.01
 # A look at the gap costs two decompositions: one each time the residual has fallen so far, or after so many steps.
 _FALL, _SELDOM = 0.5, 50
