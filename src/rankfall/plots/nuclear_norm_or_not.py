@@ -21,7 +21,7 @@ def draw(ds: xr.Dataset) -> Figure:
     counts = sorted(set(ds["observed"].values.tolist()))
     depths = sorted(set(ds["depth"].values.tolist()))
     title = "From few observations training does not pick the least nuclear norm"
-    whole, axes = figure(title, 3 * len(kinds), len(kinds))
+    whole, axes = figure(title, 3 * len(kinds), len(kinds), 4.5 + 3.1 * (len(kinds) - 1))
     for row, kind in enumerate(kinds):
         for ax, (name, words, y) in zip(axes[3 * row : 3 * row + 3], PANELS, strict=True):
             for style, count in zip(LINE_STYLES, counts, strict=False):
