@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import rankfall as rf
+from rankfall import plots
+from rankfall.experiments import EXPERIMENTS, load_settings
 
 
 def ends(problem, depth, scale, rule, steps):
@@ -23,3 +25,19 @@ def test_both_rules_end_alike(depth):
     other = ends(problem, depth, 0.3, rf.ExponentialDescent(), 1000)
     # They are alike where the start is, and not where it is larger.
     assert np.linalg.norm(fast - published) < 0.01 < 0.1 < np.linalg.norm(fast - other)
+
+
+def test_sensing_has_a_row_and_a_claim_of_its_own():
+    """A tiny form of the full figure: measurements say more than as many entries."""
+    experiment = EXPERIMENTS["nuclear-norm-or-not"]
+    small = {"extent": 14, "rank": 1, "kinds": ["completion", "sensing"], "observed": [62, 150], "depths": [2, 3]}
+    settings = load_settings("nuclear-norm-or-not").model_copy(update=small | {"scales": [1e-3, 1e-7]})
+    dataset = experiment.compute(settings, False)
+    assert dataset["kind"].values.tolist() == ["completion"] * 8 + ["sensing"] * 8
+    claims = {claim.name: claim for claim in experiment.claims(dataset)}
+    assert claims["gaussian-measurements-say-more"].ok
+    # Nothing about completion comes from sensing.
+    entries = dataset.isel(run=np.flatnonzero(dataset["kind"] == "completion"))
+    alone = {claim.name: claim for claim in experiment.claims(entries)}
+    assert alone == {name: claim for name, claim in claims.items() if name != "gaussian-measurements-say-more"}
+    assert len(plots.draw("nuclear-norm-or-not", dataset).axes) == 6
