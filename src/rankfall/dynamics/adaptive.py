@@ -11,7 +11,7 @@ import numpy as np
 from .. import _checks
 from .._precision import double_precision
 from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import LARGE, AbstractDynamics
+from .base import LARGE, AbstractDynamics, numbers
 from .flow.batch import FlowBatch
 from .recording import Record
 from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop
@@ -94,7 +94,7 @@ class AdaptiveDescent(AbstractSteps):
     _lanes_a_thread = 1
 
     def _apart(self, laned: Any) -> bool:
-        return sum(w[0].size for w in laned.factors) > LARGE
+        return numbers(laned) > LARGE
 
     def __post_init__(self) -> None:
         _checks.positive_number("first_step", self.first_step)

@@ -11,7 +11,7 @@ import optax
 from .. import _checks
 from ..factorizations import MatrixFactorization
 from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import LARGE, AbstractDynamics
+from .base import LARGE, TOGETHER, AbstractDynamics, numbers
 from .recording import Record
 from .stopping import Stop
 
@@ -73,7 +73,7 @@ class GradientDescent(AbstractDynamics):
         return Record(log_steps=200)
 
     def _apart(self, laned: Any) -> bool:
-        return not isinstance(laned, MatrixFactorization) and sum(w[0].size for w in laned.factors) > LARGE
+        return numbers(laned) > (TOGETHER if isinstance(laned, MatrixFactorization) else LARGE)
 
     def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
