@@ -1,7 +1,9 @@
 import threading
 
+import jax
 import pytest
 
+import rankfall as rf
 from rankfall.dynamics.threads import cores, side_by_side
 
 
