@@ -39,8 +39,11 @@ def compare(problem=None, norms=("nuclear",), depths=(2,), **options):
     return rf.compare(rf.two_by_two() if problem is None else problem, norms, depths, progress=False, **options)
 
 
-def unequal(key, shapes=iter([4, 5, 5])):  # noqa: B008
-    return rf.low_rank_completion((4, next(shapes)), 1, 8, key=key)
+COLUMNS = iter([4, 5, 5])
+
+
+def unequal(key):
+    return rf.low_rank_completion((4, next(COLUMNS)), 1, 8, key=key)
 
 
 nested = 0
