@@ -139,6 +139,7 @@ def made(excess, *, status="optimal", below=1.0, fits=True, growth=0.0):
         (made([0.5, 0.3, 0.3], below=-np.inf, status="local"), "not minimised", "2 of 2 draws"),
         (made([0.5, 0.3, 0.3], fits=False), "undecided", "4 of the last 4 runs did not reach the loss"),
         (made([0.5, 0.3, 0.3], fits=[[True, True, True], [True, True, False]]), "not minimised", "1 of 2"),
+        (made([[0.5, 0.3, 0.3], [9.0, 9.0, 9.0]], fits=[[True] * 3, [False] * 3]), "not minimised", "up to 1.3 times"),
         (made([0.5, 0.05, 0.001], fits=[[True, True, True], [True, True, False]]), "undecided", "1 of the last 4"),
         (made([-0.1, -0.1, -0.1]), "undecided", "the loss is too large"),
     ],

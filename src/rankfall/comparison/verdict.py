@@ -124,9 +124,9 @@ def verdict_of(of: xr.Dataset, tolerance: float) -> Verdict:
     if against.any():
         verdict = NOT_MINIMISED
         rise = f", and grows like loss^-{growth:.2f} as the loss falls" if growth > GROWS else ""
-        why = (
-            f"{smallest} it ends at up to {1 + now.max():.4g} times the least ({against.sum()} of {draws} draws){rise}."
-        )
+        # Of a draw that does not fit the norm is no evidence, however large.
+        times = f"{1 + now[against].max():.4g}"
+        why = f"{smallest} it ends at up to {times} times the least ({against.sum()} of {draws} draws){rise}."
     elif reached.all():
         verdict = MINIMISED
         why = f"{smallest} it is within {100 * tolerance:g} % of the least in all of {draws} draws."
