@@ -11,6 +11,7 @@ from ._types import Array
 from .dynamics import Record, SpectralFlow, Stop, train
 from .factorizations import MatrixFactorization, SpectralFactorization
 from .problems import two_by_two
+from .references.one_parameter import zoomed
 from .theory import (
     Claim,
     NormConstants,
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 SOURCE = "Razin and Cohen (2020), theorem 1"
 # "Above the minimum" means by this factor at least.
 FACTOR = 2.0
-# The search for the minimum: points over the whole interval, then rounds that zoom in around the best ones.
-GRID, ROUNDS, ZOOM, BEST = 1001, 12, 21, 5
+# Points of the grid over the whole interval that is searched for the minimum.
+GRID = 1001
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -259,20 +260,7 @@ def _least(function: NormFunction, constants: NormConstants) -> tuple[float, flo
     x = 2.0 * np.sinh(np.linspace(-1, 1, GRID) * np.arcsinh(reach / 2.0))
     value = checked_values(function, solution(x))
     sure = (np.minimum(value[1:], value[:-1]) / c - slope * np.diff(x) / 2.0).min()
-    padded = np.pad(value, 1, constant_values=np.inf)
-    low = np.flatnonzero((value <= padded[2:]) & (value <= padded[:-2]))
-    low = low[np.argsort(value[low], kind="stable")][:BEST]
-    found, width = [(x, value)], 0.0
-    for i in low:
-        left, right = x[max(i - 1, 0)], x[min(i + 1, GRID - 1)]
-        for _ in range(ROUNDS):
-            points = np.linspace(left, right, ZOOM)
-            own = checked_values(function, solution(points))
-            found.append((points, own))
-            j = int(own.argmin())
-            left, right = points[max(j - 1, 0)], points[min(j + 1, ZOOM - 1)]
-        width = max(width, right - left)
-    points, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    points, values, width = zoomed(lambda some: checked_values(function, solution(some)), x, value)
     least = float(values.min())
     # Among values that differ by rounding, the entry nearest to 0.
     equal = values <= least * (1.0 + 1e-14)

@@ -336,7 +336,7 @@ def component_norms():
             "reconstruction_error": (over, np.sqrt(loss)),
             "component_norms": ((*over, "component"), norms),
         },
-        coords={"factor_std": ("lane", stds)},
+        coords={"factor_std": ("lane", stds), "target": ("lane", [0, 0, 0])},
         attrs={"order": 4, "rank": 3},
     )
 

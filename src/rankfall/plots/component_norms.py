@@ -9,13 +9,15 @@ from .style import FAINT, PALETTE, figure, figure_legend, key, label, legend_bel
 
 
 def draw(ds: xr.Dataset) -> Figure:
-    """Draw one panel of norms for each start, and one of the errors."""
-    stds, rank = ds["factor_std"].values.tolist(), int(ds.attrs["rank"])
+    """Draw one panel of norms for each start, of the target of median error, and one of the errors of all targets."""
+    stds, rank = np.unique(ds["factor_std"].values).tolist(), int(ds.attrs["rank"])
     title = f"From a small start components are learned one after another (order {ds.attrs['order']}, rank {rank})"
     whole, axes = figure(title, len(stds) + 1, height=4.6)
-    entries = []
+    shown, entries = _typical(ds), []
     for number, std in enumerate(stds):
-        path, ax = ds.isel(lane=number), axes[number]
+        lanes = np.flatnonzero(ds["factor_std"].values == std)
+        typical = next(lane for lane in lanes if ds["target"].values[lane] == shown)
+        path, ax = ds.isel(lane=typical), axes[number]
         seen = np.isfinite(path["loss"].values)
         time, norms = path["time"].values[seen], path["component_norms"].values[seen]
         # Up to a little beyond the last of the needed components reaching its place.
@@ -31,8 +33,12 @@ def draw(ds: xr.Dataset) -> Figure:
         ax.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
         label(ax, f"factors of deviation {power(std)}", "flow time", "component norm")
         line = ("-", "--", ":")[number % 3]
-        error, step = path["reconstruction_error"].values[seen], path["step"].values[seen]
-        axes[-1].plot(step, error, color="#444444", linestyle=line, linewidth=1.8)
+        for lane in lanes:
+            other = ds.isel(lane=lane)
+            seen = np.isfinite(other["loss"].values)
+            error, step = other["reconstruction_error"].values[seen], other["step"].values[seen]
+            colour, width = ("#444444", 1.8) if lane == typical else (FAINT, 1.0)
+            axes[-1].plot(step, error, color=colour, linestyle=line, linewidth=width)
         entries.append(key(f"deviation {power(std)}", linestyle=line, linewidth=1.8))
     axes[-1].set_xscale("symlog")
     axes[-1].set_yscale("log")
@@ -41,3 +47,10 @@ def draw(ds: xr.Dataset) -> Figure:
     names = [key(f"component {k + 1}", color=PALETTE[k % len(PALETTE)], linewidth=2) for k in range(rank)]
     figure_legend(whole, [*names, key("those that are not needed", color=FAINT)], rank + 1)
     return whole
+
+
+def _typical(ds: xr.Dataset) -> int:
+    """Target whose error from the smallest start ends at the median."""
+    small = ds.isel(lane=np.flatnonzero(ds["factor_std"].values == ds["factor_std"].values.min()))
+    end = [path[np.isfinite(path)][-1] for path in small["reconstruction_error"].values]
+    return int(small["target"].values[np.argsort(end)[len(end) // 2]])

@@ -1,5 +1,6 @@
 """Least values on a line of solutions: certified for the usual quasi-norms, a grid for any function."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -78,18 +79,27 @@ def on_grid(norm: Norm, start: np.ndarray, direction: np.ndarray) -> OnLine:
         reach *= 10.0
     else:
         raise ValueError(f"norm is {norm.name}, but must have its least value on the solutions at a finite one.")
+    points, values, _ = zoomed(f, x, value)
+    best = int(values.argmin())
+    return OnLine(float(points[best]), float(values[best]), -np.inf, len(points))
+
+
+def zoomed(
+    f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, value: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Points and values of a grid and of rounds that zoom in around its best few, and the widest last interval."""
     padded = np.pad(value, 1, constant_values=np.inf)
     low = np.flatnonzero((value <= padded[2:]) & (value <= padded[:-2]))
     low = low[np.argsort(value[low], kind="stable")][:_BEST]
-    found = [(x, value)]
-    for i in low:
-        left, right = x[max(i - 1, 0)], x[min(i + 1, _GRID - 1)]
+    points, values, width = [x], [value], 0.0
+    for i in low.tolist():
+        left, right = x[max(i - 1, 0)], x[min(i + 1, len(x) - 1)]
         for _ in range(_ROUNDS):
-            points = np.linspace(left, right, _ZOOM)
-            own = f(points)
-            found.append((points, own))
+            some = np.linspace(left, right, _ZOOM)
+            own = f(some)
+            points.append(some)
+            values.append(own)
             j = int(own.argmin())
-            left, right = points[max(j - 1, 0)], points[min(j + 1, _ZOOM - 1)]
-    points, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    best = int(values.argmin())
-    return OnLine(float(points[best]), float(values[best]), -np.inf, len(points))
+            left, right = some[max(j - 1, 0)], some[min(j + 1, _ZOOM - 1)]
+        width = max(width, float(right - left))
+    return np.concatenate(points), np.concatenate(values), width
