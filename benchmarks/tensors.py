@@ -128,11 +128,20 @@ def distance_from_flow(rule):
     return worst, int(paths[1]["step"].max())
 
 
-def full_rank_one():
-    """Seconds of the runs of rank 1 of both orders at full size: five starts of two sizes, every count."""
+def at_the_saddle(steps=20_000):
+    """Share of the first loss that the published rule leaves after so many steps from 1e-3."""
+    problem = completion(target(SHAPE, 1, 0), 1000)
+    start = rf.CPFactorization.init(SHAPE, COMPONENTS, factor_std=1e-3, key=jax.random.key(0))
+    rule = rf.GradientDescent(rf.group_rmsprop(1e-2, eps=1e-6))
+    loss = rf.train(problem, start, rule, stop=rf.Stop(steps=steps), record=rf.Record(every=steps)).trajectory["loss"]
+    return float(loss[0, -1] / loss[0, 0])
+
+
+def full_of_rank(rank):
+    """Seconds of the runs of one rank of both orders at full size: five starts of two sizes, every count."""
     began = time.perf_counter()
     for name in ("tensor-order3", "tensor-order4"):
-        settings = load_settings(name, full=True).model_copy(update={"ranks": [1]})
+        settings = load_settings(name, full=True).model_copy(update={"ranks": [rank]})
         EXPERIMENTS[name].compute(settings, False)
     return time.perf_counter() - began
 
@@ -157,18 +166,21 @@ def rows():
     yield "gradient of a million entries of 1000^3, 50 components, s", f"{took:.2f}", "-", "-", "< 0.6", took < 0.6
     yield "peak memory of its process, with the drawing of the entries, GB", f"{peak / 1e3:.2f}", "-", "-", "< 2", \
         peak < 2e3  # fmt: skip
+    published = f"group RMSprop: {at_the_saddle():.1%} of the first loss after 20,000"
     for name, rule in (("AdaptiveDescent", rf.AdaptiveDescent()), ("ExponentialDescent", rf.ExponentialDescent())):
         steps, error = steps_to_rounding(rule)
         yield (
             f"order 4, rank 1, 1000 observations, start 1e-3, {name}: median steps to loss 1e-15",
             f"{steps:.0f}",
-            "group RMSprop: at the saddle after 20,000",
+            published,
             f"error {error:.1e}",
             "<= 150, error <= 5e-6",
             steps <= 150 and error <= 5e-6,
         )
-    took = full_rank_one()
-    yield "tensor-order3 and tensor-order4 --full, targets of rank 1, s", f"{took:.0f}", "-", "-", "< 180", took < 180
+    for rank, goal in ((1, 180), (3, 1200)):
+        took = full_of_rank(rank)
+        yield f"tensor-order3 and tensor-order4 --full, targets of rank {rank}, s", f"{took:.0f}", "-", "-", \
+            f"< {goal}", took < goal  # fmt: skip
     found, took = brackets()
     yield f"rank-3 tensors 8^4 with bracket [3, 3], of 20 ({1e3 * took:.0f} ms each)", f"{found}", "-", "-", ">= 18", \
         found >= 18  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
+from rankfall._precision import double_precision
 from rankfall.networks import DeepCircuit, GridNetwork
 
 POINTS = np.linspace(-1, 1, 3)[:, None]
@@ -54,6 +55,22 @@ def test_a_circuit_trains_as_the_factorization_does(circuits, rule):
     for name in ("loss", "reconstruction_error"):
         np.testing.assert_allclose(b.trajectory[name][0, -1], a.trajectory[name][0, -1], rtol=1e-6)
     assert b.trajectory.attrs["network"] == "DeepCircuit"
+
+
+def test_training_looks_at_labelled_inputs_alone(circuits):
+    """A network costs what its labels do: all 27 inputs appear where the whole is formed, and only there."""
+    network, problem = circuits[1:]
+    with double_precision():
+        start = network.like([jnp.asarray(w) for w in network.factors])
+        of_all = jax.make_jaxpr(jax.value_and_grad(lambda m: problem.loss(m.full())))(start)
+        for given in (problem, problem._stripped(start)):
+            of_labels = jax.make_jaxpr(lambda m, given=given: m.loss_and_gradient(given))(start)
+            assert "[27" not in str(of_labels) and "[27" in str(of_all)
+        loss, slope = start.loss_and_gradient(problem)
+        expected, slopes = jax.value_and_grad(lambda m: problem.loss(m.full()))(start)
+    np.testing.assert_allclose(loss, expected, rtol=1e-13)
+    for one, other in zip(slope.factors, slopes.factors, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-14)
 
 
 def test_lanes_are_networks_of_their_own(circuits):

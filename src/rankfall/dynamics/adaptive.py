@@ -38,7 +38,7 @@ class AbstractSteps(AbstractDynamics):
         with double_precision():
             stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
             state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
-            return FlowBatch(problem, state, (), self._rule(start), stop, record, group)
+            return FlowBatch(problem._stripped(start), state, (), self._rule(start), stop, record, group)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -185,8 +185,8 @@ def _of_network(dataset: xr.Dataset, network: str) -> list[Claim]:
         ),
         at_most(
             f"{name}-cp-rank",
-            f"The mapping of the {network} from a small start has CP rank 2 within 5 % (distance of its bracket from "
-            "[2, 2], largest over seeds).",
+            f"The mapping of the {network} from a small start has CP rank 2 within {dataset.attrs['rtol']:.0%} "
+            "(distance of its bracket from [2, 2], largest over seeds).",
             SOURCE,
             measured=float(off["small"].max()),
             expected=0.0,

@@ -132,72 +132,86 @@ def _train(
 
 
 def claims(dataset: xr.Dataset) -> list[Claim]:
-    """Error, rank bracket, baseline, and size of the start."""
-    found: list[Claim] = []
+    """Error, rank bracket, baseline, and size of the start, for each rank."""
+    ranks = dataset["target_rank"].values.tolist()
+    return [claim for rank in ranks for claim in [*_of_error(dataset, rank), *_of_rank(dataset, rank)]]
+
+
+def _groups(dataset: xr.Dataset, rank: int) -> list[xr.Dataset]:
+    """Return the runs of enough observations from the small, the second and the large start."""
+    over = (dataset["rank"] == rank) & (dataset["observed"] >= dataset.attrs[f"enough_{rank}"])
+    over &= dataset["rule"] == "exponential"
+    stds = [*dataset.attrs["factor_std"], dataset.attrs["large_std"]]
+    return [dataset.isel(run=np.flatnonzero(over & (dataset["factor_std"] == std))) for std in stds]
+
+
+def _of_error(dataset: xr.Dataset, rank: int) -> list[Claim]:
+    enough, large_std = dataset.attrs[f"enough_{rank}"], dataset.attrs["large_std"]
     (small, second), (close, closer) = dataset.attrs["factor_std"], dataset.attrs["tolerance"]
-    large_std = dataset.attrs["large_std"]
-    for rank in dataset["target_rank"].values.tolist():
-        enough = dataset.attrs[f"enough_{rank}"]
-        over = (dataset["rank"] == rank) & (dataset["observed"] >= enough) & (dataset["rule"] == "exponential")
-        near, far, large = (
-            dataset.isel(run=np.flatnonzero(over & (dataset["factor_std"] == std)))
-            for std in (small, second, large_std)
-        )
-        linear = dataset.sel(target_rank=rank).isel(count=np.flatnonzero(dataset["count"] >= enough))
-        completes = partial(at_most, source=SOURCE, expected=0.0, absolute=True)
-        found += [
-            completes(
-                f"rank-{rank}-is-completed",
-                f"Rank {rank}: from {small:g} and {enough} observations on, the median error is at most {close:g}.",
-                measured=_worst_median(near, near["error"]),
-                tolerance=close,
-                control=("the observed values with zeros elsewhere", float(linear["linear_error"].min())),
-            ),
-            completes(
-                f"rank-{rank}-from-{second:g}",
-                f"Rank {rank}: from {second:g} it is at most {closer:g}.",
-                measured=_worst_median(far, far["error"]),
-                tolerance=closer,
-                control=(f"from {large_std:g}", _worst_median(large, large["error"])),
-            ),
-            at_most(
-                f"rank-{rank}-is-found",
-                f"Rank {rank}: the bracket of the smallest CP rank within {dataset.attrs['rtol']:g} is "
-                f"[{rank}, {rank}] (largest median distance of either end from it).",
-                source=SOURCE,
-                measured=_worst_median(near, np.maximum(abs(near["upper"] - rank), abs(near["lower"] - rank))),
-                expected=0.0,
-                absolute=True,
-                control=(
-                    "the least possible rank of the observed values with zeros elsewhere, less this",
-                    float(linear["linear_lower"].min()) - rank,
-                ),
-            ),
-            at_least(
-                f"rank-{rank}-needs-a-small-start",
-                f"Rank {rank}: a start of {large_std:g}, on {enough} observations, ends at tensors that "
-                f"need {rank + 3} terms or more.",
-                source=SOURCE,
-                measured=float(large["lower"].min()),
-                expected=rank + 3,
-                control=(f"terms that suffice from {small:g}", float(near["upper"].max())),
-            ),
-            at_most(
-                f"rank-{rank}-uses-no-more",
-                f"Rank {rank}: the norm of component {rank + 1} is at most 1 % of that of component {rank}, which is "
-                "needed (largest median share).",
-                source="Razin, Maman and Cohen (2021), section 4",
-                measured=_worst_median(near, near["second"] / near["last"]),
-                expected=0.0,
-                tolerance=1e-2,
-                absolute=True,
-                control=(f"from {large_std:g}", float((large["second"] / large["last"]).median())),
-            ),
-        ]
-    return found
+    near, far, large = _groups(dataset, rank)
+    linear = dataset.sel(target_rank=rank).isel(count=np.flatnonzero(dataset["count"] >= enough))
+    completes = partial(at_most, source=SOURCE, expected=0.0, absolute=True)
+    return [
+        completes(
+            f"rank-{rank}-is-completed",
+            f"Rank {rank}: from {small:g} and {enough} observations on, the median error is at most {close:g}.",
+            measured=_worst_median(near, near["error"]),
+            tolerance=close,
+            control=("the observed values with zeros elsewhere", float(linear["linear_error"].min())),
+        ),
+        completes(
+            f"rank-{rank}-from-{second:g}",
+            f"Rank {rank}: from {second:g} it is at most {closer:g}.",
+            measured=_worst_median(far, far["error"]),
+            tolerance=closer,
+            control=(f"from {large_std:g}", _worst_median(large, large["error"])),
+        ),
+    ]
 
 
-def _worst_median(runs: xr.Dataset, values: xr.DataArray) -> float:
+def _of_rank(dataset: xr.Dataset, rank: int) -> list[Claim]:
+    enough, large_std = dataset.attrs[f"enough_{rank}"], dataset.attrs["large_std"]
+    small = dataset.attrs["factor_std"][0]
+    near, _, large = _groups(dataset, rank)
+    linear = dataset.sel(target_rank=rank).isel(count=np.flatnonzero(dataset["count"] >= enough))
+    return [
+        at_most(
+            f"rank-{rank}-is-found",
+            f"Rank {rank}: the bracket of the smallest CP rank within {dataset.attrs['rtol']:g} is "
+            f"[{rank}, {rank}] (largest median distance of either end from it).",
+            source=SOURCE,
+            measured=_worst_median(near, np.maximum(abs(near["upper"] - rank), abs(near["lower"] - rank))),
+            expected=0.0,
+            absolute=True,
+            control=(
+                "the least possible rank of the observed values with zeros elsewhere, less this",
+                float(linear["linear_lower"].min()) - rank,
+            ),
+        ),
+        at_least(
+            f"rank-{rank}-needs-a-small-start",
+            f"Rank {rank}: a start of {large_std:g}, on {enough} observations, ends at tensors that "
+            f"need {rank + 3} terms or more.",
+            source=SOURCE,
+            measured=float(large["lower"].min()),
+            expected=rank + 3,
+            control=(f"terms that suffice from {small:g}", float(near["upper"].max())),
+        ),
+        at_most(
+            f"rank-{rank}-uses-no-more",
+            f"Rank {rank}: the norm of component {rank + 1} is at most 1 % of that of component {rank}, which is "
+            "needed (largest median share).",
+            source="Razin, Maman and Cohen (2021), section 4",
+            measured=_worst_median(near, near["second"] / near["last"]),
+            expected=0.0,
+            tolerance=1e-2,
+            absolute=True,
+            control=(f"from {large_std:g}", float((large["second"] / large["last"]).median())),
+        ),
+    ]
+
+
+def _worst_median(runs: xr.Dataset, values: Any) -> float:
     """Largest median over the repetitions, of all numbers of observations: the published figure has medians, too."""
     return max(float(part.median()) for _, part in values.groupby(runs["observed"]))
 

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -20,6 +20,9 @@ class AbstractFactorization(eqx.Module):
     """
 
     factors: eqx.AbstractVar[tuple[Array, ...]]
+
+    # Whether an entry costs the same alone as among all, so that nothing is gained by forming the whole.
+    by_entries: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

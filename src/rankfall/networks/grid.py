@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -62,6 +62,9 @@ class GridNetwork(AbstractFactorization):
 
     factors: tuple[Array, ...]
     form: "_Form" = eqx.field(static=True)
+
+    # A network is evaluated at every input by itself.
+    by_entries: ClassVar[bool] = True
 
     def __init__(self, network: Any, points: Any, positions: int | None = None, output: int | None = None) -> None:
         if not callable(network):

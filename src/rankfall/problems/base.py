@@ -171,8 +171,8 @@ class AbstractProblem(eqx.Module):
         value = floating("loss", loss)
         return value if self.loss_kind == "half_sse" else value * (self.observed / 2)
 
-    def _stripped(self) -> "AbstractProblem":
-        """Return the same without what only names or explains it, so that problems of one form share compiled code."""
+    def _stripped(self, model: Any) -> "AbstractProblem":
+        """Return the same without what training this model does not use: problems of one form share compiled code."""
         return self
 
     def describe(self) -> dict[str, Any]:

@@ -227,7 +227,7 @@ class MatrixCompletion(AbstractProblem):
         residual = namespace(matrix, self.mask).multiply(self.mask, self._end_to_end(matrix) - self.target)
         return self._reduce((residual * residual).sum(axis=(-2, -1)))
 
-    def _stripped(self) -> "MatrixCompletion":
+    def _stripped(self, model: Any) -> "MatrixCompletion":
         known: dict[str, Any] = {"pattern": None, "infimal_rank": None, "infimal_erank": None}
         return dataclasses.replace(self, **known, required_det_sign=None)
 

@@ -199,21 +199,25 @@ class TensorCompletion(AbstractProblem):
         return self._reduce((residual * residual).sum(axis=tuple(range(-len(self.shape), 0))))
 
     def loss_of(self, model: Any) -> Array:
-        """Loss of a factorization; of large tensors by the observed entries alone."""
-        if self.mask is not None or not self.least_squares:
+        """Loss of a factorization; of large tensors, and of networks, by the observed entries alone."""
+        if self._formed(model):
             return self.loss(model.full())
         if model.lanes is not None or not any(isinstance(w, jax.Array) for w in model.factors):
             return self._reduce(((model.entries(self.indices) - self.values) ** 2).sum(axis=-1))
         return self._scan(lambda total, block: total + self._block_loss(model, block), jnp.zeros((), self.dtype))
 
     def _loss_and_gradient(self, model: Any) -> Any:
-        if self.mask is not None or not self.least_squares:
+        if self._formed(model):
             return super()._loss_and_gradient(model)
 
         def add(total: Any, block: Any) -> Any:
             return jax.tree.map(jnp.add, total, jax.value_and_grad(self._block_loss)(model, block))
 
         return self._scan(add, (jnp.zeros((), self.dtype), jax.tree.map(jnp.zeros_like, model)))
+
+    def _formed(self, model: Any) -> bool:
+        """Whether the loss is taken of the whole tensor."""
+        return not self.least_squares or (self.mask is not None and not model.by_entries)
 
     def _block_loss(self, model: Any, block: Any) -> Any:
         indices, values, weight = block
@@ -233,9 +237,9 @@ class TensorCompletion(AbstractProblem):
     def _reduce(self, sum_of_squares: Any) -> Array:
         return sum_of_squares * self.weight
 
-    def _stripped(self) -> "TensorCompletion":
+    def _stripped(self, model: Any) -> "TensorCompletion":
         # The dense form is of one shape whatever is observed; so is the compiled code.
-        if self.mask is None or not self.least_squares:
+        if not self.least_squares or not self._formed(model):
             return self
         few = self.unobserved_entries is not None and len(self.unobserved_entries) <= _FEW
         gone: dict[str, Any] = {"indices": np.zeros((0, len(self.shape)), np.int64), "values": np.zeros(0, self.dtype)}

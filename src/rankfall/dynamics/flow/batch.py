@@ -36,7 +36,7 @@ class FlowBatch:
         record: Record,
         group: np.ndarray,
     ) -> None:
-        self.problem, self.stop, self.record, self.group = problem._stripped(), stop, record, group
+        self.problem, self.stop, self.record, self.group = problem, stop, record, group
         self.state = jax.tree.map(lambda a: np.asarray(a)[group], state)
         self.given = tuple(np.asarray(a, dtype=problem.dtype)[group] for a in given)
         self.rule = rule

@@ -63,7 +63,7 @@ class AbstractFlow(AbstractDynamics):
             rtol = max(self.rtol, 100 * float(np.finfo(problem.dtype).eps))
             rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify(), self.clock)
             stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
-            return FlowBatch(problem, state, given, rule, stop, record, group)
+            return FlowBatch(problem._stripped(start), state, given, rule, stop, record, group)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
