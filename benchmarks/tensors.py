@@ -76,6 +76,18 @@ def product_speed(dtype, count=2000):
         return 2 * count * 2 * 64 * 64 * COMPONENTS / (time.perf_counter() - began)
 
 
+def both_alone(dtype):
+    """Iterations a second, and operations a second of the matrix product beside them, in a process of its own.
+
+    In this one the threads of other libraries have been seen to take a fifth of it. By turns, the best of three: the
+    machine is shared, and noise only slows.
+    """
+    both = "(t.iterations_per_second, t.product_speed)"
+    code = f"import tensors as t; print(*(f({dtype!r}) for _ in range(3) for f in {both}))"
+    words = subprocess.check_output([sys.executable, "-c", code], cwd=Path(__file__).parent).split()
+    return max(map(float, words[::2])), max(map(float, words[1::2]))
+
+
 def coordinates():
     """Seconds and megabytes of the gradient of a million observations, in a process of its own."""
     script = Path(__file__).with_name("coordinates.py")
@@ -149,7 +161,8 @@ def full_of_rank(rank):
 def rows():
     """Measure the tensors, one row after another."""
     for dtype, kind in (("float32", torch.float32), ("float64", torch.float64)):
-        ours, theirs, speed = iterations_per_second(dtype), torch_iterations_per_second(kind), product_speed(dtype)
+        ours, speed = both_alone(dtype)
+        theirs = max(torch_iterations_per_second(kind) for _ in range(3))
         # Three products of 64 x 64 x 512 an iteration: the tensor, and the gradient in both halves.
         share = 3 * 2 * 64 * 64 * COMPONENTS * ours / speed
         yield (

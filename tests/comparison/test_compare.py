@@ -1,5 +1,6 @@
 """Training beside norms: a norm that is minimised is reported so, one that is not is not, and doubt is said."""
 
+import importlib
 import json
 import re
 
@@ -177,3 +178,15 @@ def test_problems_of_one_distribution_have_one_shape():
     shapes = iter([4, 5])
     with pytest.raises(ValueError, match="one shape"):
         rf.compare(lambda key: rf.low_rank_completion((next(shapes), 4), 1, 8, key=key), draws=2, progress=False)
+
+
+def test_a_least_norm_with_a_small_gap_is_taken_where_no_other_method_goes(monkeypatch):
+    """Near the least number of entries the gap falls slowly, and what is solved exactly is smaller than this."""
+    module = importlib.import_module("rankfall.comparison.compare")
+    problem = rf.low_rank_completion((170, 170), rank=2, observed=8000, key=KEY)
+    monkeypatch.setattr(module, "NuclearNorm", lambda: rf.references.NuclearNorm(gap=1e-15, steps=200))
+    found = module._least(rf.references.NormMinimal("nuclear"), problem)
+    assert found.status == "inaccurate" and found.gap < 1e-6
+    monkeypatch.setattr(module, "NuclearNorm", lambda: rf.references.NuclearNorm(gap=1e-15, steps=1))
+    with pytest.raises(ValueError, match="170"):
+        module._least(rf.references.NormMinimal("nuclear"), problem)
