@@ -149,6 +149,21 @@ def test_claims_about_components_fall_when_two_are_exchanged(stored):
     assert {"one-after-another", "all-that-are-needed", "no-more-than-needed", "law-of-the-norms"} <= fallen
 
 
+def test_components_may_be_learned_in_any_order_but_not_together(stored):
+    name, dataset = stored
+    if name != "component-norms":
+        return
+
+    def one_after_another(columns):
+        norms = (dataset["component_norms"].dims, dataset["component_norms"].values[..., columns])
+        changed = dataset.assign(component_norms=norms)
+        return next(c for c in EXPERIMENTS[name].claims(changed) if c.name == "one-after-another")
+
+    found = one_after_another(range(8))
+    assert one_after_another([2, 0, 1, 3, 4, 5, 6, 7]).measured == found.measured and found.holds
+    assert not one_after_another([0, 0, 1, 3, 4, 5, 6, 7]).holds
+
+
 def test_claims_about_mappings_fall_when_ranks_and_errors_rise(stored):
     name, dataset = stored
     if name != "mapping-rank":
