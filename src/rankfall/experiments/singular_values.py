@@ -176,8 +176,7 @@ def _equation(lanes: xr.Dataset, name: str, words: str) -> Claim:
 
 
 def _floor(lanes: xr.Dataset) -> float:
-    largest_value = float(np.nanmax(lanes["singular_values"].values))
-    return float(ROUNDINGS * np.finfo(float).eps * largest_value / lanes.attrs["spacing"])
+    return float(ROUNDINGS * np.finfo(float).eps * largest(lanes["singular_values"].values) / lanes.attrs["spacing"])
 
 
 def relative_difference(measured: np.ndarray, foretold: np.ndarray, floor: float = 0.0) -> float:
