@@ -148,7 +148,7 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
         at_most(
             "deeper-is-lower-rank",
             f"Random completion of rank {dataset.attrs['rank']}, depth {deepest}: the first superfluous singular value "
-            "over the last needed one, at the end (median: some starts still wait for the last, or end elsewhere).",
+            "over the last needed one, at the end (median over starts: of many, a few end at a higher rank).",
             "measured; a small singular value grows like its own power 2 - 2/L",
             float(np.median(_superfluous(lanes_of(completion, depth=deepest)))),
             0.01,
