@@ -24,6 +24,8 @@ LEAST_SPEED = 1e-3
 # Singular values round like the largest, and their differences are divided by the spacing: speeds below so many times
 # that have not the three digits that are claimed.
 ROUNDINGS = 2e3
+# The share of the starts that a claim about all but a few is of; of four starts, that is all of them.
+MOST = 0.8
 
 
 class SingularValues(Settings):
@@ -148,12 +150,15 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
         at_most(
             "deeper-is-lower-rank",
             f"Random completion of rank {dataset.attrs['rank']}, depth {deepest}: the first superfluous singular value "
-            "over the last needed one, at the end (median over starts: of many, a few end at a higher rank).",
+            "over the last needed one, at the end (of four starts in five: of many, a few end at a higher rank).",
             "measured; a small singular value grows like its own power 2 - 2/L",
-            float(np.median(_superfluous(lanes_of(completion, depth=deepest)))),
+            float(np.quantile(_superfluous(lanes_of(completion, depth=deepest)), MOST, method="higher")),
             0.01,
             0.0,
-            ("the median at depth 2", float(np.median(_superfluous(lanes_of(completion, depth=2))))),
+            (
+                "four in five at depth 2 are above",
+                float(np.quantile(_superfluous(lanes_of(completion, depth=2)), 1 - MOST, method="lower")),
+            ),
         ),
     ]
 
