@@ -474,3 +474,10 @@ def test_compare_refuses_in_one_sentence(words, said, tmp_path, monkeypatch, cap
     told = capsys.readouterr()
     assert said in told.err and told.err.count("\n") == 1 and "Traceback" not in told.err
     assert not Path("out/comparison").exists()
+
+
+def test_an_extra_that_is_not_installed_is_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "cvxpy", None)
+    words = ["compare", "completion", "--extent", "4", "--rank", "1", "--observed", "12", "--norm", "spectral"]
+    assert main([*words, "--out", str(tmp_path)]) == 2
+    assert "the extra 'convex'" in capsys.readouterr().err

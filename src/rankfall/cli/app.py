@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()  # a full disk behind it is found out here rather than after the end
     except KeyboardInterrupt:
         status = 130
-    except ValueError as error:
+    except (ValueError, ModuleNotFoundError) as error:  # the module of an extra that is not installed
         return _mistake(str(error))
     except OSError as error:
         return _refused(error)

@@ -9,7 +9,7 @@ from ..dynamics import Record, SpectralFlow, Stop, train
 from ..factorizations import SpectralFactorization
 from ..measures import nuclear_norm
 from ..problems import MatrixSensing, two_by_two
-from ..references import NormMinimal
+from ..references import NormMinimal, NuclearNorm
 from ..references.norms import norm_of
 from ..theory import solution
 from ..theory.claim import Claim, at_least, at_most
@@ -71,7 +71,7 @@ def compute(settings: AnyNorm, progress: bool) -> xr.Dataset:
             "along_flow": (("depth", "norm", "record"), np.array([path[:, -records:] for path in paths])),
             "unobserved": (("depth", "record"), np.array([entry[-records:] for entry in entries])),
             "loss": ("record", levels),
-            "where_proved": float(nuclear_norm(control.final.full())) / NormMinimal("nuclear").solve(proved).objective,
+            "where_proved": float(nuclear_norm(control.final.full())) / NuclearNorm().solve(proved).objective,
         },
         coords={"norm": list(norms), "x": x, "depth": settings.depths},
     )
