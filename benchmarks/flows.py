@@ -12,7 +12,7 @@ import numpy as np
 from scipy.integrate import BDF
 
 import rankfall as rf
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 from rankfall.dynamics.flow.reduced import SymmetricState, SymmetricSystem
 from rankfall.dynamics.flow.system import Constants
 

@@ -17,7 +17,7 @@ import torch
 
 import rankfall as rf
 import references
-from rankfall.dynamics import loop
+from rankfall.dynamics import batch
 from rankfall.experiments import EXPERIMENTS
 
 # The first figures, of descent, together; those of tensor completion together; every other by itself.
@@ -70,12 +70,12 @@ def rankfall_steps_per_second(lanes, steps, every):
 
 def unhinted_steps_per_second(steps=1_000_000):
     """One lane as a version of JAX runs it that the hint was not tried with."""
-    hint, loop.takes_hint = loop.takes_hint, lambda: False
+    hint, batch.takes_hint = batch.takes_hint, lambda: False
     try:
         rankfall_steps_per_second(None, 1000, 1000)
         return rankfall_steps_per_second(None, steps, steps)
     finally:
-        loop.takes_hint = hint
+        batch.takes_hint = hint
 
 
 def recording_cost(lanes=1000, steps=200_000):

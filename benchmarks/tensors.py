@@ -12,7 +12,7 @@ import torch
 from jax import lax
 
 import rankfall as rf
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 from rankfall.experiments import EXPERIMENTS, load_settings
 
 SHAPE, COMPONENTS, OBSERVED = (8, 8, 8, 8), 512, 2000

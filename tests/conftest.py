@@ -2,7 +2,7 @@
 
 import pytest
 
-from rankfall._compiled import make_room
+from rankfall._execution import make_room
 
 # Scripts that tests run in a process of their own.
 collect_ignore = ["bad_input.py", "wrong_kinds.py"]

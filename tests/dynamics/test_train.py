@@ -257,7 +257,7 @@ def test_without_the_hint_to_the_compiler_the_numbers_are_the_same(monkeypatch):
         return rf.train(rf.two_by_two(), balanced(lanes=3), rf.GradientDescent(1e-2), stop=rf.Stop(steps=2000))
 
     hinted = run()
-    monkeypatch.setattr("rankfall.dynamics.loop.takes_hint", lambda: False)
+    monkeypatch.setattr("rankfall.dynamics.batch.takes_hint", lambda: False)
     np.testing.assert_allclose(run().final.full(), hinted.final.full(), rtol=1e-10, atol=1e-13)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 from rankfall.experiments import load_settings
 from rankfall.experiments.rank_of_data import images, one_against_all, predict
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import rankfall as rf
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 from rankfall.factorizations import mode_tree
 
 KEY = jax.random.key(0)

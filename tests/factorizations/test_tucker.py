@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 
 KEY = jax.random.key(0)
 KEYS = jax.random.split(KEY, 3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 from rankfall.networks import DeepCircuit, GridNetwork
 
 POINTS = np.linspace(-1, 1, 3)[:, None]

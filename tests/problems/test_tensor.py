@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 from rankfall.problems import tensor as module
 
 RNG = np.random.default_rng(0)

@@ -11,12 +11,11 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._execution import interrupts, raise_if_interrupted, side_by_side
 from .._types import Array
 from .._version import __version__
 from ..dynamics import ExponentialDescent, Record, SpectralFlow, Stop, train
 from ..dynamics.base import AbstractDynamics
-from ..dynamics.monitor import interrupts, raise_if_interrupted
-from ..dynamics.threads import side_by_side
 from ..factorizations import MatrixFactorization, SpectralFactorization
 from ..factorizations.initialisation import KINDS as KINDS_OF_START
 from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing

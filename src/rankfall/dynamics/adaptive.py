@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._precision import double_precision
+from .._execution import double_precision
 from ..factorizations.base import AbstractFactorization, check_factorization
 from .base import LARGE, AbstractDynamics, numbers
 from .flow.batch import FlowBatch

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._execution import cores
 from .recording import Record
 from .stopping import Stop
-from .threads import cores
 
 # Lanes of tensor factorizations of more numbers than this go one by one.
 LARGE = 1000

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import optax
 
-from .._precision import double_precision
+from .._execution import double_precision, takes_hint
 from ..factorizations.base import AbstractFactorization
 from ..factorizations.entrywise import EntrywiseFactorization, entrywise
 from . import loop
@@ -60,7 +60,7 @@ class Batch:
             probes=probes(self.record, self.problem, self.like([w[0] for w in self.factors])),
             # The lane axis is last for entries, which are the loop's numbers, and first for matrix products.
             axis=-1 if self.entrywise else 0,
-            one_function=self.entrywise and plain and loop.takes_hint(),
+            one_function=self.entrywise and plain and takes_hint(),
         )
 
     def run(self, monitor: Monitor) -> None:

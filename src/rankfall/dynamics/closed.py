@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .._compiled import compiled
-from .._precision import double_precision
+from .._execution import compiled, double_precision
 from ..factorizations import MatrixFactorization
 from ..factorizations.base import check_factorization
 from ..problems import MatrixCompletion

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .._compiled import compiled, known_compiler
+from .._execution import compiled, in_one_function
 from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STEPS
 
 # Rounds a chunk can record, fewer where a record is large; how many it does run is chosen while training.
@@ -58,7 +58,7 @@ class Form(NamedTuple):
     """What is compiled: hashable, and equal for runs that share their code.
 
     ``advance`` runs a round: descent or flow. ``axis`` is where the lanes are in the model's arrays; ``one_function``
-    asks for all steps of a round to be compiled into a single native function (see `_in_one_function`).
+    asks for all steps of a round to be compiled into a single native function (see `in_one_function`).
     """
 
     advance: Any
@@ -123,7 +123,7 @@ def descend(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, fo
     count = jnp.minimum(round_steps, (end - lanes.step).max())
     limits = (lanes.step_size, threshold_of(lanes, schedule), end)
     state = (lanes.model, lanes.rule_state, lanes.step)
-    steps = _in_one_function(_steps) if form.one_function else _steps
+    steps = in_one_function(_steps) if form.one_function else _steps
     model, rule_state, step = steps(problem, state, limits, count, form.rule, form.axis)
     held = running & (step < end) & (step < lanes.step + count)
     ended = jnp.where(step >= last, FLOW_TIME, RUNNING).astype(lanes.ended.dtype)
@@ -184,28 +184,6 @@ def _step(problem: Any, rule: Any, state: Any, limits: Any) -> Any:
 def _moves(loss: Any, threshold: Any, step: Any, end: Any) -> Any:
     # A loss that is not finite holds the lane too: its last finite state is kept.
     return (loss > threshold) & (loss < jnp.inf) & (step < end)
-
-
-def _in_one_function(function: Any) -> Any:
-    """Ask XLA's CPU compiler for one native function, for the sake of tiny matrices.
-
-    By default every loop over the lanes is a call of its own from XLA's run time (some 20 to 40 ns each, where a whole
-    step of a 2 x 2 lane takes 25), and nested functions are inlined and fused into every user. The attributes are
-    hints: what does not know them computes the same, only slower. They are given for the plain step alone, and to the
-    versions they were tried with: the compiler (jaxlib 0.10.2) aborts on some programs, those of optax among them.
-    """
-    from jax.experimental.xla_metadata import set_xla_metadata  # not in every later version, nor needed there
-
-    def hinted(*arguments: Any) -> Any:
-        with set_xla_metadata(xla_cpu_small_call="true", inlineable="false"):
-            return function(*arguments)
-
-    return hinted
-
-
-def takes_hint() -> bool:
-    """Whether the compiler in use is one that `_in_one_function` was tried with."""
-    return jax.default_backend() == "cpu" and known_compiler()
 
 
 def _record(problem: Any, lanes: Lanes, schedule: Schedule, held: Any, form: Form) -> Any:

@@ -8,15 +8,14 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._compiled import make_room
+from .._execution import interrupts, make_room, side_by_side
 from .._version import __version__
 from ..problems import AbstractProblem
 from .base import AbstractDynamics
-from .monitor import Monitor, interrupts
+from .monitor import Monitor
 from .recording import Record
 from .run import Run, assemble
 from .stopping import Stop
-from .threads import side_by_side
 
 
 def train(

@@ -13,9 +13,8 @@ import numpy as np
 import pydantic
 import xarray as xr
 
+from .._execution import interrupts, side_by_side
 from ..dynamics import GradientDescent, Record, Run, Stop, train
-from ..dynamics.monitor import interrupts
-from ..dynamics.threads import side_by_side
 from ..factorizations import MatrixFactorization
 from ..theory.claim import Claim
 

@@ -12,8 +12,7 @@ import xarray as xr
 from jax import lax
 
 from .. import measures
-from .._compiled import compiled
-from .._precision import double_precision
+from .._execution import compiled, double_precision
 from ..dynamics import GradientDescent, Record, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
 from ..networks import DeepCircuit, ShallowCircuit, one_hot

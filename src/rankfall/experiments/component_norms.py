@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from .._precision import double_precision
+from .._execution import double_precision
 from ..dynamics import ExponentialDescent, Record, Stop, train
 from ..factorizations import CPFactorization
 from ..problems import TensorCompletion

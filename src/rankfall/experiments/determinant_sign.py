@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from .. import measures, theory
+from .._execution import raise_if_interrupted
 from ..dynamics import Record, Stop
-from ..dynamics.monitor import raise_if_interrupted
 from ..factorizations import MatrixFactorization
 from ..problems import two_by_two
 from ..theory.claim import Claim, at_least, at_most, close_to

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from .._compiled import compiled
-from .._precision import double_precision
+from .._execution import compiled, double_precision
 from ..dynamics import AdaptiveDescent, ExponentialDescent, Record, Run, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
 from ..problems import (

@@ -8,7 +8,7 @@ import optax
 import xarray as xr
 
 from .. import theory
-from .._precision import double_precision
+from .._execution import double_precision
 from ..dynamics import GradientDescent, Record, Stop, train
 from ..factorizations import MatrixFactorization
 from ..problems import LinearRegression

@@ -13,9 +13,7 @@ import xarray as xr
 from jax import lax
 from pydantic import Field
 
-from .._compiled import compiled
-from .._precision import double_precision
-from ..dynamics.monitor import raise_if_interrupted
+from .._execution import compiled, double_precision, raise_if_interrupted
 from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, run_all
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .. import measures
-from .._precision import double_precision
+from .._execution import double_precision
 from ..dynamics import AdaptiveDescent, ExponentialDescent, Record, Stop, train
 from ..factorizations import CPFactorization
 from ..problems import TensorCompletion

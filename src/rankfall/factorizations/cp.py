@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._precision import double_precision
+from .._execution import double_precision
 from .._types import Array
 from ..measures._namespace import floating, namespace
 from . import initialisation

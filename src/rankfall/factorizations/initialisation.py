@@ -9,8 +9,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._compiled import compiled
-from .._precision import double_precision
+from .._execution import compiled, double_precision
 from ..measures.factors import det_sign as sign_of_factors
 
 KINDS = ("gaussian", "balanced", "identity", "orthogonal")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._precision import double_precision
+from .._execution import double_precision
 from . import initialisation
 
 KINDS = ("gaussian", "balanced")

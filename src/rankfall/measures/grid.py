@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._compiled import compiled
-from .._precision import double_precision
+from .._execution import compiled, double_precision
 from .._types import Array
 from .cp_rank import CPRankBracket, cp_rank_bracket
 from .matricization import bipartitions, matricization_effective_ranks, matricization_ranks

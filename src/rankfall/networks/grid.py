@@ -13,8 +13,7 @@ import numpy as np
 from jax import lax
 
 from .. import _checks
-from .._compiled import compiled
-from .._precision import double_precision
+from .._execution import compiled, double_precision
 from .._types import Array
 from ..factorizations.base import AbstractFactorization
 from ..measures._namespace import namespace

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._precision import double_precision
+from .._execution import double_precision
 from .completion import MatrixCompletion
 from .linear import MatrixSensing
 

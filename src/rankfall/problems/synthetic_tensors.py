@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._precision import double_precision
+from .._execution import double_precision
 from ..measures.flattening import modes_below, tree_of_modes
 from .synthetic import observe, scaled
 from .tensor import TensorCompletion

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
-from .._threads import threads_for
+from .._execution import threads_for
 from .._types import Array
 from ..factorizations.cp import CPFactorization
 from ..problems import MatrixCompletion, TensorCompletion

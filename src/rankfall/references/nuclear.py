@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from .. import _checks
-from .._threads import threads_for
+from .._execution import threads_for
 from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .observations import Observations, observations_of

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._threads import threads_for
+from .._execution import threads_for
 from .._types import Array
 from ..factorizations.cp import CPFactorization
 from ..problems import MatrixCompletion

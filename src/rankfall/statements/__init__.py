@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from .. import _checks
-from ..dynamics.monitor import interrupts, raise_if_interrupted
-from ..dynamics.threads import side_by_side
+from .._execution import interrupts, raise_if_interrupted, side_by_side
 from ..theory.claim import Claim
 from . import conjectures, dynamics, networks, solutions, tensors, theorems
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rankfall import measures
 from rankfall._checks import number, shortened
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 from rankfall.theory._inputs import FloatArray
 
 # Norms that are computed iteratively are right to about this; every mistake sought here is far larger.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rankfall._precision import double_precision
+from rankfall._execution import double_precision
 from rankfall.dynamics.flow.radau import STAGES, Radau, _inverse
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..._compiled import compiled
-from ..._precision import double_precision
+from ..._execution import compiled, double_precision
 from ...factorizations import SpectralFactorization
 from .. import loop
 from ..batch import schedule_of

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ... import _checks
-from ..._precision import double_precision
+from ..._execution import double_precision
 from ...factorizations import MatrixFactorization, SpectralFactorization
 from ...factorizations.base import AbstractFactorization, check_factorization
 from ..base import AbstractDynamics

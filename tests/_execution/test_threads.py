@@ -4,7 +4,7 @@ import jax
 import pytest
 
 import rankfall as rf
-from rankfall.dynamics.threads import cores, side_by_side
+from rankfall._execution import cores, side_by_side
 
 
 def test_results_come_in_the_order_of_the_tasks():
