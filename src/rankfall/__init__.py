@@ -29,9 +29,11 @@ from .factorizations import (
     TuckerFactorization,
 )
 from .problems import (
+    LinearClassification,
     LinearRegression,
     MatrixCompletion,
     MatrixSensing,
+    Supervised,
     TensorCompletion,
     TensorSensing,
     commuting_sensing,
@@ -55,6 +57,7 @@ __all__ = [
     "GradientFlow",
     "HierarchicalFactorization",
     "IdentityFlow",
+    "LinearClassification",
     "LinearFlow",
     "LinearRegression",
     "MatrixCompletion",
@@ -65,6 +68,7 @@ __all__ = [
     "SpectralFactorization",
     "SpectralFlow",
     "Stop",
+    "Supervised",
     "SymmetricFlow",
     "TensorCompletion",
     "TensorSensing",

@@ -29,7 +29,7 @@ class AbstractSteps(AbstractDynamics):
 
     def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem.shape)
+        check_factorization(start, problem)
         laned: AbstractFactorization = start.as_lanes()
         return laned
 
@@ -38,7 +38,7 @@ class AbstractSteps(AbstractDynamics):
         with double_precision():
             stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
             state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
-            return FlowBatch(problem._stripped(start), state, (), self._rule(start), stop, record, group)
+            return FlowBatch(problem.stripped(start), state, (), self._rule(start), stop, record, group)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,8 @@ import numpy as np
 from .._execution import compiled, double_precision
 from ..factorizations import MatrixFactorization
 from ..factorizations.base import check_factorization
-from ..problems import MatrixCompletion
+from ..problems import AbstractProblem
+from ..problems.losses import LeastSquares
 from .base import AbstractDynamics
 from .recording import Record, by_hand, probes
 from .stopping import Stop
@@ -27,6 +28,7 @@ _MOST_FOLDS = 40.0
 class _Spectrum(NamedTuple):
     """Squared singular values in the loss's units, and the start's residual and matrix in their directions."""
 
+    squares: LeastSquares
     rates: np.ndarray
     # From numbers in the directions to entries.
     spread: Callable[[np.ndarray], np.ndarray]
@@ -75,7 +77,8 @@ class LinearFlow(AbstractDynamics):
 
     def _prepare(self, problem: Any, start: Any) -> MatrixFactorization:
         """Check that the start is a single factor, and return it as lanes."""
-        check_factorization(start, problem.shape)
+        problem.require_least_squares("LinearFlow")
+        check_factorization(start, problem)
         if start.depth != 1:
             raise ValueError(f"start has depth {start.depth}, but LinearFlow is for depth 1; take rf.GradientFlow().")
         return start.as_lanes()
@@ -127,7 +130,7 @@ class _ClosedBatch:
             return {name: probe(self.problem, MatrixFactorization([matrix]), matrix) for name, probe in chosen}
 
         values = {name: np.asarray(v) for name, v in compiled(jax.vmap(record))(path).items()}
-        values["loss"] = np.array([_loss(self.problem, spectrum, t) for t in times]).astype(self.problem.dtype)
+        values["loss"] = np.array([_loss(spectrum, t) for t in times]).astype(self.problem.dtype)
         values |= {"time": times, "step": np.arange(len(times)), "lane": np.full(len(times), lane)}
         self.pieces.append(by_hand(self.record, values))
         self.ends.append(path[-1])
@@ -139,14 +142,14 @@ class _ClosedBatch:
         ends = [(still, "stationary")]
         if self.stop.flow_time is not None:
             ends.append((float(self.stop.flow_time), "flow_time"))
-        if self.stop.loss is not None and (met := _time_of(self.problem, spectrum, self.stop.loss, still)) is not None:
+        if self.stop.loss is not None and (met := _time_of(spectrum, self.stop.loss, still)) is not None:
             ends.append((met, "loss"))
         return min(ends, key=lambda end: end[0])
 
     def _times(self, spectrum: _Spectrum, end: float) -> np.ndarray:
         wanted = [t for t in self.record.times() if t < end]
         for level in self.record.levels():
-            met = _time_of(self.problem, spectrum, level, end)
+            met = _time_of(spectrum, level, end)
             if met is not None:
                 wanted.append(met)
         if end > 0:
@@ -156,21 +159,22 @@ class _ClosedBatch:
         return np.unique([0.0, *wanted, end])
 
 
-def _decompose(problem: Any, w: np.ndarray) -> _Spectrum:
-    speed = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
-    residual = np.asarray(problem.residuals(w), dtype=np.float64)
-    if isinstance(problem, MatrixCompletion):
+def _decompose(problem: AbstractProblem, w: np.ndarray) -> _Spectrum:
+    squares = problem.require_least_squares("LinearFlow")
+    if problem.observed_indices is not None:
         # Entries are orthonormal as they are.
-        at, ones = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape), np.ones(len(residual))
-        return _Spectrum(speed * ones, partial(_placed, at, w.size), ones, residual, 0.0, w)
-    flat = w.reshape(-1)
-    shape = problem.shape
-    matrix = np.asarray(jax.jacfwd(lambda v: problem.residuals(v.reshape(shape)))(flat), dtype=np.float64)
+        residual = np.asarray(problem.residuals(w), dtype=np.float64)
+        at = np.ravel_multi_index(tuple(np.asarray(problem.observed_indices).T), problem.shape)
+        ones = np.ones(len(residual))
+        return _Spectrum(squares, squares.rate * ones, partial(_placed, at, w.size), ones, residual, 0.0, w)
+    matrix, wanted = (np.asarray(a, dtype=np.float64) for a in problem.linear_system())
+    residual = matrix @ w.reshape(matrix.shape[1], -1) - wanted
     u, s, vt = np.linalg.svd(matrix, full_matrices=False)
     kept = s > max(matrix.shape) * np.finfo(np.float64).eps * s.max(initial=0.0)
     inside = u[:, kept].T @ residual
     rest = float(np.sum((residual - u[:, kept] @ inside) ** 2))
-    return _Spectrum(speed * s[kept] ** 2, vt[kept].T.__matmul__, 1.0 / s[kept], inside, rest, w)
+    rates, gains = squares.rate * s[kept, None] ** 2, 1.0 / s[kept, None]
+    return _Spectrum(squares, rates, vt[kept].T.__matmul__, gains, inside, rest, w)
 
 
 def _placed(at: np.ndarray, size: int, values: np.ndarray) -> np.ndarray:
@@ -184,18 +188,18 @@ def _at(spectrum: _Spectrum, time: float) -> np.ndarray:
     return spectrum.start + spectrum.spread(moved).reshape(spectrum.start.shape)
 
 
-def _loss(problem: Any, spectrum: _Spectrum, time: float) -> float:
+def _loss(spectrum: _Spectrum, time: float) -> float:
     # From the residuals in their directions, which do not cancel however small they become.
     inside = np.sum((spectrum.residual * np.exp(-spectrum.rates * time)) ** 2)
-    return float(problem._reduce(inside + spectrum.floor))
+    return float(spectrum.squares.loss(inside + spectrum.floor))
 
 
-def _time_of(problem: Any, spectrum: _Spectrum, level: float, last: float) -> float | None:
+def _time_of(spectrum: _Spectrum, level: float, last: float) -> float | None:
     """Return when the loss is at a level, ``None`` if it is not by ``last``."""
     from scipy.optimize import brentq  # a fifth of a second: only where a level is asked for
 
-    if _loss(problem, spectrum, 0.0) <= level:
+    if _loss(spectrum, 0.0) <= level:
         return 0.0
-    if _loss(problem, spectrum, last) > level:
+    if _loss(spectrum, last) > level:
         return None
-    return float(brentq(lambda t: np.log(_loss(problem, spectrum, t) / level), 0.0, last, xtol=1e-300, rtol=1e-14))
+    return float(brentq(lambda t: np.log(_loss(spectrum, t) / level), 0.0, last, xtol=1e-300, rtol=1e-14))

@@ -77,7 +77,7 @@ class GradientDescent(AbstractDynamics):
 
     def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem.shape)
+        check_factorization(start, problem)
         laned: AbstractFactorization = start.as_lanes()
         self.step_sizes(laned.lanes or 1)
         return laned

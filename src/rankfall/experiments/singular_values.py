@@ -112,9 +112,7 @@ def _follow(
 
 def _alignment(problem: MatrixCompletion, matrices: np.ndarray) -> np.ndarray:
     """Return <gradient of the loss, u_r v_r^T> of every matrix."""
-    rows, columns = np.asarray(problem.indices).T
-    gradient = np.zeros(matrices.shape)
-    gradient[..., rows, columns] = matrices[..., rows, columns] - np.asarray(problem.values)
+    gradient = problem.gradient(matrices)
     u, _, vt = np.linalg.svd(matrices)
     return np.asarray(np.einsum("...ir,...ij,...rj->...r", u, gradient, vt))
 

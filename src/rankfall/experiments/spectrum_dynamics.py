@@ -157,20 +157,21 @@ def _on_ratings(settings: SpectrumDynamics, depth: int, progress: bool) -> xr.Da
 def _unfactorized(problem: MatrixCompletion, start: np.ndarray, loss: float, records: int, shown: int) -> xr.Dataset:
     """Gradient flow at depth 1 in closed form: every observed entry decays to its value, the others stay."""
     first = float(problem.loss(start))
-    times = np.linspace(0.0, problem.observed / 4 * np.log(first / loss), records)
+    rate = problem.require_least_squares("depth 1 in closed form").rate
+    times = np.linspace(0.0, np.log(first / loss) / (2 * rate), records)
     where, apart = tuple(np.asarray(problem.indices).T), np.asarray(problem.residuals(start))
 
     def path() -> Iterator[np.ndarray]:
         for time in times:
             matrix = np.array(start)
-            matrix[where] += np.expm1(-2 / problem.observed * time) * apart
+            matrix[where] += np.expm1(-rate * time) * apart
             yield matrix
 
     spectra = np.array([np.linalg.svd(matrix, compute_uv=False) for matrix in path()], dtype=np.float64)
     values = {
         "step": np.arange(records),
         "time": times,
-        "loss": first * np.exp(-4 / problem.observed * times),
+        "loss": first * np.exp(-2 * rate * times),
         "effective_rank": measures.spectrum.effective_rank(spectra),
     }
     if problem.truth is not None:
@@ -207,7 +208,7 @@ def _gradient_sizes(problem: MatrixCompletion, matrix: Any) -> Any:
     """Entries of ``|U^T grad V|`` on the diagonal and off it: both means, then the largest of each."""
     xp = namespace(matrix)
     u, _, vt = xp.linalg.svd(matrix, full_matrices=False) if xp is not np else _svd(matrix)
-    turned = abs(u.T @ _gradient(problem, matrix) @ vt.T)
+    turned = abs(u.T @ problem.gradient(matrix) @ vt.T)
     on = xp.diagonal(turned)
     off = turned - xp.diag(on)
     return xp.stack([on.mean(), off.sum() / (off.size - on.size), on.max(), off.max()])
@@ -219,22 +220,13 @@ def _svd(matrix: np.ndarray) -> Any:
     return scipy.linalg.svd(matrix, full_matrices=False, lapack_driver="gesvd")
 
 
-def _gradient(problem: MatrixCompletion, matrix: Any) -> Any:
-    """Return the gradient of the loss in the end-to-end matrix."""
-    if not isinstance(matrix, np.ndarray):
-        return jax.grad(problem.loss)(matrix)
-    gradient = np.zeros(matrix.shape)
-    gradient[tuple(np.asarray(problem.indices).T)] = 2 / problem.observed * np.asarray(problem.residuals(matrix))
-    return gradient
-
-
 def _law(problem: MatrixCompletion, model: MatrixFactorization) -> list[float]:
     """Relative errors of ``-L sigma^(2 - 2/L) <grad, u v^T>`` as the speed of singular values, and of a wrong exponent.
 
     The speed is that of the product when all factors move down their gradients, which knows nothing of balance.
     """
     depth, product = model.depth, np.asarray(model.full())
-    gradient = _gradient(problem, product)
+    gradient = problem.gradient(product)
     below, above = [np.eye(product.shape[1])], [np.eye(product.shape[0])]
     for lower, upper in zip(model.factors[:-1], model.factors[:0:-1], strict=True):
         below.append(lower @ below[-1])

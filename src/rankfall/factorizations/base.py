@@ -87,17 +87,40 @@ class AbstractFactorization(eqx.Module):
 
     def loss_and_gradient(self, problem: Any) -> tuple[Array, Any]:
         """Loss on a problem, and its gradient in the factors (JAX, one lane)."""
-        loss, slope = problem._loss_and_gradient(self)
+        loss, slope = problem.loss_and_gradient(self)
         return loss, slope
 
+    def outputs(self, inputs: Any) -> Array:
+        """Return the outputs of a network at inputs; refuse to of anything else.
 
-def check_factorization(start: Any, shape: tuple[int, ...]) -> None:
+        Raises
+        ------
+        ValueError
+            If it is no network.
+        """
+        raise ValueError(
+            f"start is a {type(self).__name__}, but labelled inputs need a network; pass an Equinox module, or "
+            "rf.networks.Network(module)."
+        )
+
+    def output_shape(self, inputs: Any) -> tuple[int, ...]:
+        """Return the shape of what a network gives for one of the inputs; refuse to of anything else.
+
+        Raises
+        ------
+        ValueError
+            If it is no network.
+        """
+        return self.outputs(inputs).shape[1:]
+
+
+def check_factorization(start: Any, problem: Any) -> None:
     """Refuse a start that does not fit the problem."""
     if not isinstance(start, AbstractFactorization):
+        shape = problem.shape
         kind = "MatrixFactorization" if len(shape) == 2 else "CPFactorization"
         raise ValueError(
             f"start is {_checks.shortened(start)}, but must be a factorization; make one with "
             f"rf.{kind}.init(problem.shape, ...)."
         )
-    what = "matrix" if len(shape) == 2 else "tensor"
-    _checks.same_shape(f"the start's end-to-end {what}", start.shape, shape, "start from init(problem.shape, ...)")
+    problem.check_model(start)

@@ -3,5 +3,6 @@
 from .circuits import DeepCircuit, ShallowCircuit
 from .grid import GridNetwork
 from .inputs import AffineRepresentation, one_hot, patches
+from .network import Network
 
-__all__ = ["AffineRepresentation", "DeepCircuit", "GridNetwork", "ShallowCircuit", "one_hot", "patches"]
+__all__ = ["AffineRepresentation", "DeepCircuit", "GridNetwork", "Network", "ShallowCircuit", "one_hot", "patches"]

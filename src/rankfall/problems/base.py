@@ -1,18 +1,18 @@
-"""What every problem is: observed data, and the loss on it as a function of the end-to-end matrix."""
+"""What every problem is: observed data, and the loss on it as a function of the end-to-end matrix or tensor."""
 
 import abc
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
 
 from .. import _checks
-from .._types import Array, Matrices, Residuals, Scalars
+from .._types import Array, Residuals, Scalars
 from ..measures._namespace import floating, matrices
+from .losses import AbstractLoss, AbstractMarginLoss, LeastSquares, loss_of
 
-LOSSES = ("half_sse", "mse")
 # Unobserved entries are listed up to so many entries in all.
 _LISTED = 2**20
 
@@ -20,53 +20,56 @@ _LISTED = 2**20
 class AbstractProblem(eqx.Module):
     """Observed data and the loss on it.
 
-    A problem is a pytree: its arrays may be traced by JAX. `residuals` and `loss` take an end-to-end matrix, or a
+    A problem is a pytree: its arrays may be traced by JAX. Its functions take an end-to-end matrix (or tensor), or a
     batch of them, of NumPy or of JAX and answer in kind.
 
-    The loss is ``1/2 sum residual^2`` (``"half_sse"``, so that ``sqrt(2 loss)`` is the distance of the theorems) or
-    the mean of ``residual^2`` (``"mse"``).
+    It is made of a linear observation operator (`predict`, and `adjoint`, its transpose), the observed values
+    (`values`) and a loss of both (`loss_function`); all else follows.
 
     Attributes
     ----------
     shape : tuple of int
-        Rows and columns of the end-to-end matrix.
-    loss_kind : str
-        ``"half_sse"`` or ``"mse"``.
+        Extents of the end-to-end matrix or tensor.
+    loss_function : AbstractLoss
+        See `rankfall.problems.losses`.
     dtype : str
         ``"float64"`` or ``"float32"``: the precision that training runs in.
-    truth : array, shape (rows, columns), or None
-        The full matrix where it is known; it gives the test error.
+    values : array, shape (observed,)
+        What was observed.
+    truth : array, shape (*shape), or None
+        The full matrix or tensor where it is known; it gives the test error.
     infimal_rank, infimal_erank : int, float or None
         Infima over the solution set where they are known or given.
     required_det_sign : int or None
         The sign of the determinant at the start that the theorems ask for, where they apply.
-    least_squares : bool
-        Whether the loss is that of `residuals` linear in the matrix, as above; a class with another loss says
-        ``False``.
     """
 
     shape: eqx.AbstractVar[tuple[int, ...]]
-    loss_kind: eqx.AbstractVar[str]
+    loss_function: eqx.AbstractVar[AbstractLoss]
     dtype: eqx.AbstractVar[str]
+    values: eqx.AbstractVar[Array]
     truth: eqx.AbstractVar[Array | None]
     infimal_rank: eqx.AbstractVar[int | None]
     infimal_erank: eqx.AbstractVar[float | None]
     required_det_sign: eqx.AbstractVar[int | None]
-    least_squares: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod
     def observed(self) -> int:
         """Number of observations."""
 
+    @property
+    def samples(self) -> int:
+        """Number of observations that can be taken apart, see `part`; those of several numbers count once."""
+        return self.observed
+
     @abc.abstractmethod
-    def residuals(self, matrix: Matrices) -> Residuals:
-        """Prediction minus observation.
+    def predict(self, full: Array) -> Array:
+        """Return what would be observed of an end-to-end matrix or tensor.
 
         Parameters
         ----------
-        matrix : array, shape (..., rows, columns)
-            End-to-end matrix, or a batch of them.
+        full : array, shape (..., *shape)
 
         Returns
         -------
@@ -75,7 +78,131 @@ class AbstractProblem(eqx.Module):
         Raises
         ------
         ValueError
-            If ``matrix`` is not of the problem's shape.
+            If ``full`` is not of the problem's shape.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.two_by_two().predict(np.array([[7.0, 1.5], [1.0, 0.0]]))
+        array([1.5, 1. , 0. ])
+        """
+
+    @abc.abstractmethod
+    def adjoint(self, values: Array) -> Array:
+        """Apply the transpose of `predict`.
+
+        Parameters
+        ----------
+        values : array, shape (..., observed)
+
+        Returns
+        -------
+        array, shape (..., *shape)
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.two_by_two().adjoint(np.array([1.0, 2.0, 3.0]))
+        array([[0., 1.],
+               [2., 3.]])
+        """
+
+    @property
+    def loss_kind(self) -> str:
+        """Name of the loss."""
+        return self.loss_function.name
+
+    @property
+    def least_squares(self) -> bool:
+        """Whether the loss is one of squared residuals."""
+        return self.loss_function.least_squares
+
+    def require_least_squares(self, caller: str) -> LeastSquares:
+        """Return what holds for squared residuals only; refuse a problem with another loss.
+
+        Parameters
+        ----------
+        caller : str
+            Who asks, as the user knows it.
+
+        Returns
+        -------
+        LeastSquares
+            The loss of a sum of squares, the slope of residuals, and how both convert.
+
+        Raises
+        ------
+        ValueError
+            If the loss is another.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> float(rf.two_by_two(loss="mse").require_least_squares("an example").loss(3.0))
+        1.0
+        """
+        if not self.least_squares:
+            raise ValueError(
+                f"problem has the loss {self.loss_kind!r}, but {caller} is for squared residuals alone; build the "
+                "problem with loss='half_sse' or loss='mse'."
+            )
+        return LeastSquares(self.loss_function.mean, self._count)
+
+    @property
+    def _count(self) -> Any:
+        """Number of observations that a mean is taken over; an array where compiled code is shared between counts."""
+        return self.observed
+
+    @property
+    def observed_indices(self) -> Array | None:
+        """Observed entries as ``(observed, order)`` indices, ``None`` where observations are no entries."""
+        return None
+
+    @property
+    def unobserved_indices(self) -> Array | None:
+        """Unobserved entries as ``(n, order)`` indices, ``None`` where the problem has no such notion."""
+        return None
+
+    def linear_system(self) -> tuple[Array, Array]:
+        """Write the observations as a system of linear equations ``A X = B``.
+
+        Returns
+        -------
+        A : array, shape (equations, unknowns)
+        B : array, shape (equations, columns)
+            ``X`` is the end-to-end object in C order, reshaped to ``(unknowns, columns)``.
+
+        Raises
+        ------
+        ValueError
+            If observations are not linear in the end-to-end object.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.LinearRegression([[1.0, 0.0, 1.0]], [2.0]).linear_system()
+        (array([[1., 0., 1.]]), array([[2.]]))
+        """
+        size = math.prod(self.shape)
+        rows = np.asarray(self.predict(np.eye(size).reshape(size, *self.shape))).T
+        return rows, np.asarray(self.values)[:, None]
+
+    def residuals(self, full: Array) -> Residuals:
+        """Prediction minus observation.
+
+        Parameters
+        ----------
+        full : array, shape (..., *shape)
+            End-to-end matrix or tensor, or a batch of them.
+
+        Returns
+        -------
+        array, shape (..., observed)
+
+        Raises
+        ------
+        ValueError
+            If ``full`` is not of the problem's shape.
 
         Examples
         --------
@@ -83,29 +210,25 @@ class AbstractProblem(eqx.Module):
         >>> rf.two_by_two().residuals(np.array([[7.0, 1.5], [1.0, 0.0]]))
         array([0.5, 0. , 0. ])
         """
+        return self.predict(full) - self.values
 
-    @property
-    def unobserved_indices(self) -> Array | None:
-        """Unobserved entries as ``(n, 2)`` indices, ``None`` where the problem has no such notion."""
-        return None
-
-    def loss(self, matrix: Matrices) -> Scalars:
-        """Loss of an end-to-end matrix.
+    def loss(self, full: Array) -> Scalars:
+        """Loss of an end-to-end matrix or tensor.
 
         Parameters
         ----------
-        matrix : array, shape (..., rows, columns)
-            End-to-end matrix, or a batch of them.
+        full : array, shape (..., *shape)
+            End-to-end matrix or tensor, or a batch of them.
 
         Returns
         -------
         array, shape (...)
-            In the convention ``loss_kind``.
+            In the convention of `loss_function`.
 
         Raises
         ------
         ValueError
-            If ``matrix`` is not of the problem's shape.
+            If ``full`` is not of the problem's shape.
 
         Examples
         --------
@@ -113,7 +236,62 @@ class AbstractProblem(eqx.Module):
         >>> float(rf.two_by_two().loss(np.array([[7.0, 1.5], [1.0, 0.0]])))
         0.125
         """
-        return self._reduce((self.residuals(matrix) ** 2).sum(axis=-1))
+        return self.loss_function.total(self.predict(full), self.values, self._count)
+
+    def gradient(self, full: Array) -> Array:
+        """Differentiate `loss` in the end-to-end matrix or tensor.
+
+        Parameters
+        ----------
+        full : array, shape (..., *shape)
+
+        Returns
+        -------
+        array, shape (..., *shape)
+
+        Raises
+        ------
+        ValueError
+            If ``full`` is not of the problem's shape.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.two_by_two().gradient(np.array([[7.0, 1.5], [1.0, 0.0]]))
+        array([[0. , 0.5],
+               [0. , 0. ]])
+        """
+        return self.adjoint(self.loss_function.slopes(self.predict(full), self.values, self._count))
+
+    def end_to_end(self, model: Any) -> Array:
+        """Return what a model is measured by: its end-to-end object, or its predictions at labelled inputs."""
+        return model.full()
+
+    def observe(self, model: Any) -> Array:
+        """Predictions of a factorization, without forming the whole where that is dear.
+
+        Parameters
+        ----------
+        model : factorization
+            Of this problem's shape.
+
+        Returns
+        -------
+        array, shape (..., observed)
+
+        Raises
+        ------
+        ValueError
+            If its shape is not the problem's.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> start = rf.MatrixFactorization.init((2, 2), depth=2, kind="identity", alpha=1.0)
+        >>> rf.two_by_two().observe(start)
+        array([0., 0., 1.])
+        """
+        return self.predict(self.end_to_end(model))
 
     def loss_of(self, model: Any) -> Scalars:
         """Loss of a factorization.
@@ -139,11 +317,49 @@ class AbstractProblem(eqx.Module):
         >>> float(rf.two_by_two().loss_of(start))
         1.5
         """
-        return self.loss(model.full())
+        return self.loss(self.end_to_end(model))
 
-    def _loss_and_gradient(self, model: Any) -> Any:
-        """Loss of a factorization and its gradient in the factors (JAX)."""
+    def log_loss_of(self, model: Any) -> Scalars:
+        """Logarithm of the loss of a factorization, also where the loss itself underflows.
+
+        Parameters
+        ----------
+        model : factorization
+            Of this problem's shape.
+
+        Returns
+        -------
+        array, shape (...)
+
+        Raises
+        ------
+        ValueError
+            If the loss is none of margins.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> problem = rf.LinearClassification([[1.0]], [1.0], loss="exponential")
+        >>> float(problem.log_loss_of(rf.MatrixFactorization([np.array([[1000.0]])])))
+        -1000.0
+        """
+        if not isinstance(self.loss_function, AbstractMarginLoss):
+            raise ValueError(
+                f"problem has the loss {self.loss_kind!r}, which has no logarithm that decays linearly; take "
+                "'logistic' or 'exponential'."
+            )
+        return self.loss_function.log_total(self.observe(model), self.values, self._count)
+
+    def loss_and_gradient(self, model: Any) -> Any:
+        """Loss of a factorization and its gradient in the factors (JAX, one lane)."""
         return jax.value_and_grad(self.loss_of)(model)
+
+    def check_model(self, model: Any) -> None:
+        """Refuse a model that is of another shape."""
+        what = "matrix" if len(self.shape) == 2 else "tensor"
+        _checks.same_shape(
+            f"the start's end-to-end {what}", model.shape, self.shape, "start from init(problem.shape, ...)"
+        )
 
     def half_sse(self, loss: Any) -> Array:
         """Convert values of this problem's loss to half the sum of squared residuals, the theorems' convention.
@@ -160,7 +376,7 @@ class AbstractProblem(eqx.Module):
         Raises
         ------
         ValueError
-            If ``loss`` is no real number or array of them.
+            If ``loss`` is no real number or array of them, or the problem's loss is not one of squares.
 
         Examples
         --------
@@ -168,12 +384,37 @@ class AbstractProblem(eqx.Module):
         >>> float(rf.two_by_two(loss="mse").half_sse(2.0))  # three observed entries
         3.0
         """
-        value = floating("loss", loss)
-        return value if self.loss_kind == "half_sse" else value * (self.observed / 2)
+        squares = self.require_least_squares("half_sse()")
+        return squares.half_sse(floating("loss", loss))
 
-    def _stripped(self, model: Any) -> "AbstractProblem":
+    def stripped(self, model: Any) -> "AbstractProblem":
         """Return the same without what training this model does not use: problems of one form share compiled code."""
         return self
+
+    def part(self, which: Any) -> "AbstractProblem":
+        """Return the problem of some of the observations.
+
+        Parameters
+        ----------
+        which : array of int, shape (n,)
+            0-based numbers of observations, below `samples`; may be traced.
+
+        Returns
+        -------
+        AbstractProblem
+
+        Raises
+        ------
+        ValueError
+            If the problem cannot be taken apart.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.two_by_two().part(np.array([0, 2])).values
+        array([1., 0.])
+        """
+        raise ValueError(f"problem is a {type(self).__name__}, whose observations cannot be taken apart.")
 
     def describe(self) -> dict[str, Any]:
         """Facts about the problem that are written into every result."""
@@ -185,18 +426,15 @@ class AbstractProblem(eqx.Module):
             "dtype": self.dtype,
         }
 
-    def _end_to_end(self, matrix: Any) -> Matrices:
-        """Check that a matrix, or a batch of them, is of the problem's shape."""
-        w = matrices("matrix", matrix)
-        if w.shape[-2:] != self.shape:
-            rows, columns = self.shape
-            raise ValueError(
-                f"matrix has shape {tuple(w.shape)}, but must have the problem's, (..., {rows}, {columns})."
-            )
-        return w
 
-    def _reduce(self, sum_of_squares: Scalars) -> Scalars:
-        return sum_of_squares * (0.5 if self.loss_kind == "half_sse" else 1.0 / self.observed)
+def fitting(full: Any, shape: tuple[int, ...]) -> Array:
+    """Return an end-to-end matrix or tensor, or a batch of them; refuse one of another shape."""
+    name = "matrix" if len(shape) == 2 else "tensor"
+    found = matrices(name, full) if len(shape) == 2 else floating(name, full)
+    if found.shape[-len(shape) :] != shape:
+        inner = ", ".join(str(n) for n in shape)
+        raise ValueError(f"{name} has shape {tuple(found.shape)}, but must have the problem's, (..., {inner}).")
+    return found
 
 
 def unobserved_of(observed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -208,10 +446,9 @@ def unobserved_of(observed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | 
     return np.argwhere(~seen)
 
 
-def check_options(loss: str, dtype: Any) -> str:
-    """Check the options common to all problems; return the name of the dtype."""
-    _checks.one_of("loss", loss, LOSSES)
-    return _checks.precision("dtype", dtype)
+def check_options(loss: Any, dtype: Any) -> tuple[AbstractLoss, str]:
+    """Check the options common to all problems; return the loss and the name of the dtype."""
+    return loss_of(loss), _checks.precision("dtype", dtype)
 
 
 def check_infima(infimal_rank: Any, infimal_erank: Any) -> tuple[int | None, float | None]:

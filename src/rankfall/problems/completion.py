@@ -8,9 +8,10 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._types import Array, Matrices, Residuals, Scalars
-from ..measures._namespace import namespace
-from .base import AbstractProblem, check_infima, check_options, check_truth, unobserved_of
+from .._types import Array
+from .base import check_infima, check_options, check_truth, unobserved_of
+from .entries import AbstractCompletion, dense_form, sorted_observations
+from .losses import AbstractLoss
 
 # Up to this many entries the loss is written out over a pattern that is part of the compiled code; values stay data.
 _WRITTEN_OUT = 16
@@ -22,7 +23,7 @@ _UNOBSERVED = {
 }
 
 
-class MatrixCompletion(AbstractProblem):
+class MatrixCompletion(AbstractCompletion):
     """Complete a matrix from some of its entries.
 
     Build one with `from_dense`, `from_mask` or `from_coo`.
@@ -40,8 +41,7 @@ class MatrixCompletion(AbstractProblem):
         The indices as plain numbers where the matrix is so small that the loss is written out entry by entry.
     shape : tuple of int
         Rows and columns.
-    loss_kind : str
-        ``"half_sse"`` or ``"mse"``.
+    loss_function : AbstractLoss
     dtype : str
         ``"float64"`` or ``"float32"``: the precision that training runs in.
     truth : array, shape (rows, columns), or None
@@ -50,8 +50,6 @@ class MatrixCompletion(AbstractProblem):
         Infima over the solution set where they are known or given.
     required_det_sign : int or None
         The sign of the determinant at the start that the theorems ask for, where they apply.
-    least_squares : bool
-        ``True``; a subclass with another loss than that of `residuals` says ``False``.
     """
 
     indices: Array
@@ -61,7 +59,7 @@ class MatrixCompletion(AbstractProblem):
     unobserved_entries: Array | None
     truth: Array | None
     shape: tuple[int, int] = eqx.field(static=True)
-    loss_kind: str = eqx.field(static=True)
+    loss_function: AbstractLoss = eqx.field(static=True)
     dtype: str = eqx.field(static=True)
     pattern: tuple[tuple[int, int], ...] | None = eqx.field(static=True)
     infimal_rank: int | None = eqx.field(static=True)
@@ -142,7 +140,7 @@ class MatrixCompletion(AbstractProblem):
         values: Any,
         shape: tuple[int, ...],
         *,
-        loss: str = "half_sse",
+        loss: str | AbstractLoss = "half_sse",
         dtype: Any = "float64",
         truth: Any = None,
         infimal_rank: int | None = None,
@@ -158,7 +156,8 @@ class MatrixCompletion(AbstractProblem):
         values : array_like, shape (observed,)
         shape : tuple of int
             Rows and columns.
-        loss : {"half_sse", "mse"}
+        loss : {"half_sse", "mse", "huber", "logistic", "exponential", "poisson"} or AbstractLoss
+            Logistic and exponential are of labels -1 and +1, Poisson of counts.
         dtype : {"float64", "float32"}
             The precision that training runs in.
         truth : array_like, shape (rows, columns), optional
@@ -181,53 +180,28 @@ class MatrixCompletion(AbstractProblem):
         >>> rf.MatrixCompletion.from_coo([[0, 1], [1, 0], [1, 1]], [1.0, 1.0, 0.0], (2, 2)).shape
         (2, 2)
         """
-        dtype = check_options(loss, dtype)
+        chosen, dtype = check_options(loss, dtype)
         rank, erank = check_infima(infimal_rank, infimal_erank)
         size = _checks.matrix_shape("shape", shape)
         _checks.room("shape", shape, size[0] * size[1])
-        where = _indices(indices, size)
-        data = _checks.real("values", values, dtype)
-        _checks.same_shape("values", data.shape, (len(where),), "one value for each row of indices")
-        _checks.finite("values", data, "leave unobserved entries out (or NaN in from_dense)")
-        order = np.lexsort((where[:, 1], where[:, 0]))
-        where, data = where[order], data[order]
+        where, data = sorted_observations(indices, values, size, chosen, dtype)
         return cls(
             indices=where,
             values=data,
             truth=check_truth(truth, size, dtype),
             unobserved_entries=unobserved_of(where, size),
-            **_dense_form(where, data, size),
+            **dense_form(where, data, size, fewest=_WRITTEN_OUT + 1),
             pattern=_pattern(where, size),
             shape=size,
-            loss_kind=loss,
+            loss_function=chosen,
             dtype=dtype,
             infimal_rank=rank,
             infimal_erank=erank,
             required_det_sign=_checks.sign("required_det_sign", required_det_sign),
         )
 
-    @property
-    def observed(self) -> int:
-        """Number of observed entries."""
-        return self.values.shape[-1]
-
-    @property
-    def unobserved_indices(self) -> Array | None:
-        """Unobserved entries as 0-based ``(n, 2)`` indices in row-major order, ``None`` for large matrices."""
-        return self.unobserved_entries
-
-    def residuals(self, matrix: Matrices) -> Residuals:
-        """Entry minus observation at the observed entries, shape ``(..., observed)``."""
-        return self._end_to_end(matrix)[..., self.indices[:, 0], self.indices[:, 1]] - self.values
-
-    def loss(self, matrix: Matrices) -> Scalars:
-        """Loss of an end-to-end matrix ``(..., rows, columns)``, shape ``(...)``."""
-        if self.mask is None:
-            return super().loss(matrix)
-        residual = namespace(matrix, self.mask).multiply(self.mask, self._end_to_end(matrix) - self.target)
-        return self._reduce((residual * residual).sum(axis=(-2, -1)))
-
-    def _stripped(self, model: Any) -> "MatrixCompletion":
+    def stripped(self, model: Any) -> "MatrixCompletion":
+        """Return the same without what only records, theory and the loop of tiny matrices use."""
         known: dict[str, Any] = {"pattern": None, "infimal_rank": None, "infimal_erank": None}
         return dataclasses.replace(self, **known, required_det_sign=None)
 
@@ -236,10 +210,19 @@ class MatrixCompletion(AbstractProblem):
 
         For the training loop, in which a tiny matrix is never put together.
         """
+        if not self.least_squares:
+            loss, count = self.loss_function, self._count
+            pairs = list(zip(entries, self.values, strict=True))
+            total = sum((loss.value(e, v) for e, v in pairs[1:]), start=loss.value(*pairs[0]))
+            return loss.averaged(total, count), [loss.averaged(loss.slope(e, v), count) for e, v in pairs]
+        squares = self.require_least_squares("the training loop")
         residuals = [entry - value for entry, value in zip(entries, self.values, strict=True)]
-        loss = self._reduce(sum((r * r for r in residuals[1:]), start=residuals[0] * residuals[0]))
-        # The derivative of r^2 is 2 r; with half_sse the 2 and the 1/2 cancel without a multiplication.
-        return loss, residuals if self.loss_kind == "half_sse" else [r * (2.0 / self.observed) for r in residuals]
+        total = sum((r * r for r in residuals[1:]), start=residuals[0] * residuals[0])
+        return squares.loss(total), [squares.slope(r) for r in residuals]
+
+    def written_out(self) -> tuple[tuple[int, int], ...] | None:
+        """Observed places of a matrix so small that training works entry by entry, else ``None``."""
+        return self.pattern
 
 
 def _pattern(indices: np.ndarray, shape: tuple[int, int]) -> tuple[tuple[int, int], ...] | None:
@@ -247,17 +230,6 @@ def _pattern(indices: np.ndarray, shape: tuple[int, int]) -> tuple[tuple[int, in
     if shape[0] * shape[1] > _WRITTEN_OUT:
         return None
     return tuple((int(i), int(j)) for i, j in indices)
-
-
-def _dense_form(indices: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray | None]:
-    """Mask and zero-filled target where that is the faster form of the loss, else ``None``."""
-    entries = shape[0] * shape[1]
-    # A scattered gradient costs some fifty times a dense element, and the dense form three arrays of the full size.
-    if entries <= _WRITTEN_OUT or 50 * len(indices) < entries or entries > 2**24:
-        return {"mask": None, "target": None}
-    mask, target = np.zeros(shape, values.dtype), np.zeros(shape, values.dtype)
-    mask[tuple(indices.T)], target[tuple(indices.T)] = 1, values
-    return {"mask": mask, "target": target}
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:
@@ -271,18 +243,3 @@ def _some(name: str, indices: np.ndarray) -> np.ndarray:
     if not len(indices):
         raise ValueError(f"{name} has no observed entry, but at least one is needed; {_UNOBSERVED[name]}.")
     return indices
-
-
-def _indices(indices: Any, shape: tuple[int, int]) -> np.ndarray:
-    # An empty list has neither two columns nor integers, but one thing is wrong with it.
-    empty = isinstance(indices, list | tuple) and not len(indices)
-    where = _some("indices", np.empty((0, 2)) if empty else _checks.indices("indices", indices, shape))
-    flat = where[:, 0].astype(np.int64) * shape[1] + where[:, 1]
-    _, first_seen, counts = np.unique(flat, return_index=True, return_counts=True)
-    if (counts > 1).any():
-        twice = where[first_seen[np.argmax(counts > 1)]]
-        raise ValueError(
-            f"indices holds {tuple(int(i) for i in twice)} more than once, but must name each entry once; average "
-            "duplicates first."
-        )
-    return where.astype(np.int64)

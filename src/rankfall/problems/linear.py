@@ -5,9 +5,10 @@ from typing import Any
 import equinox as eqx
 
 from .. import _checks
-from .._types import Array, Matrices, Residuals
+from .._types import Array
 from ..measures._namespace import namespace
-from .base import AbstractProblem, check_infima, check_options, check_truth
+from .base import AbstractProblem, check_infima, check_options, check_truth, fitting
+from .losses import AbstractLoss
 
 
 class MatrixSensing(AbstractProblem):
@@ -19,7 +20,7 @@ class MatrixSensing(AbstractProblem):
         The matrices ``A_i``.
     values : array_like, shape (observed,)
         The numbers ``b_i``.
-    loss : {"half_sse", "mse"}
+    loss : {"half_sse", "mse", "huber", "logistic", "exponential", "poisson"} or AbstractLoss
     dtype : {"float64", "float32"}
     truth : array_like, shape (rows, columns), optional
     infimal_rank, infimal_erank : int, float, optional
@@ -41,7 +42,7 @@ class MatrixSensing(AbstractProblem):
     values: Array
     truth: Array | None
     shape: tuple[int, int] = eqx.field(static=True)
-    loss_kind: str = eqx.field(static=True)
+    loss_function: AbstractLoss = eqx.field(static=True)
     dtype: str = eqx.field(static=True)
     infimal_rank: int | None = eqx.field(static=True)
     infimal_erank: float | None = eqx.field(static=True)
@@ -52,13 +53,13 @@ class MatrixSensing(AbstractProblem):
         measurements: Any,
         values: Any,
         *,
-        loss: str = "half_sse",
+        loss: str | AbstractLoss = "half_sse",
         dtype: Any = "float64",
         truth: Any = None,
         infimal_rank: int | None = None,
         infimal_erank: float | None = None,
     ) -> None:
-        self.dtype = check_options(loss, dtype)
+        self.loss_function, self.dtype = check_options(loss, dtype)
         self.infimal_rank, self.infimal_erank = check_infima(infimal_rank, infimal_erank)
         stack = _checks.real("measurements", measurements, self.dtype)
         if stack.ndim != 3 or 0 in stack.shape:
@@ -69,10 +70,10 @@ class MatrixSensing(AbstractProblem):
         _checks.same_shape("values", data.shape, (len(stack),), "one value for each measurement")
         _checks.finite("measurements", stack)
         _checks.finite("values", data)
+        self.loss_function.check_targets("values", data)
         self.measurements, self.values = stack, data
         self.shape = (int(stack.shape[1]), int(stack.shape[2]))
         self.truth = check_truth(truth, self.shape, self.dtype)
-        self.loss_kind = loss
         self.required_det_sign = None
 
     @property
@@ -80,10 +81,22 @@ class MatrixSensing(AbstractProblem):
         """Number of measurements."""
         return self.values.shape[-1]
 
-    def residuals(self, matrix: Matrices) -> Residuals:
-        """``<A_i, W> - b_i``, shape ``(..., observed)``."""
-        w = self._end_to_end(matrix)
-        return namespace(w, self.values).einsum("nij,...ij->...n", self.measurements, w) - self.values
+    def predict(self, full: Array) -> Array:
+        """``<A_i, W>``, shape ``(..., observed)``."""
+        w = fitting(full, self.shape)
+        return namespace(w, self.values).einsum("nij,...ij->...n", self.measurements, w)
+
+    def adjoint(self, values: Array) -> Array:
+        """``sum_i v_i A_i``."""
+        return namespace(values, self.values).einsum("nij,...n->...ij", self.measurements, values)
+
+    def linear_system(self) -> tuple[Array, Array]:
+        """Return the measurements, each as a row, and the numbers as a column; see `AbstractProblem.linear_system`."""
+        return self.measurements.reshape(self.observed, -1), self.values[:, None]
+
+    def part(self, which: Any) -> "MatrixSensing":
+        """Return the problem of some of the measurements."""
+        return eqx.tree_at(lambda p: (p.measurements, p.values), self, (self.measurements[which], self.values[which]))
 
 
 class LinearRegression(AbstractProblem):
@@ -96,7 +109,7 @@ class LinearRegression(AbstractProblem):
     ----------
     inputs : array_like, shape (observations, features)
     targets : array_like, shape (observations,) or (observations, targets)
-    loss : {"half_sse", "mse"}
+    loss : {"half_sse", "mse", "huber", "logistic", "exponential", "poisson"} or AbstractLoss
     dtype : {"float64", "float32"}
     truth : array_like, shape (features, targets), optional
 
@@ -113,19 +126,25 @@ class LinearRegression(AbstractProblem):
     """
 
     inputs: Array
-    targets: Array
+    values: Array
     truth: Array | None
     shape: tuple[int, int] = eqx.field(static=True)
-    loss_kind: str = eqx.field(static=True)
+    loss_function: AbstractLoss = eqx.field(static=True)
     dtype: str = eqx.field(static=True)
     infimal_rank: int | None = eqx.field(static=True)
     infimal_erank: float | None = eqx.field(static=True)
     required_det_sign: int | None = eqx.field(static=True)
 
     def __init__(
-        self, inputs: Any, targets: Any, *, loss: str = "half_sse", dtype: Any = "float64", truth: Any = None
+        self,
+        inputs: Any,
+        targets: Any,
+        *,
+        loss: str | AbstractLoss = "half_sse",
+        dtype: Any = "float64",
+        truth: Any = None,
     ) -> None:
-        self.dtype = check_options(loss, dtype)
+        self.loss_function, self.dtype = check_options(loss, dtype)
         x, y = _checks.real("inputs", inputs, self.dtype), _checks.real("targets", targets, self.dtype)
         if x.ndim != 2 or 0 in x.shape:
             raise ValueError(f"inputs has shape {x.shape}, but must be (observations, features), at least one of each.")
@@ -135,18 +154,41 @@ class LinearRegression(AbstractProblem):
         _checks.same_shape("targets", y.shape[:1], x.shape[:1], "one row for each row of inputs")
         _checks.finite("inputs", x)
         _checks.finite("targets", y)
-        self.inputs, self.targets = x, y
+        self.loss_function.check_targets("targets", y)
+        self.inputs, self.values = x, y.reshape(-1)
         self.shape = (int(x.shape[1]), int(y.shape[1]))
         self.truth = check_truth(truth, self.shape, self.dtype)
-        self.loss_kind = loss
         self.infimal_rank = self.infimal_erank = self.required_det_sign = None
 
     @property
     def observed(self) -> int:
         """Number of observed numbers (observations times targets)."""
-        return self.targets.shape[-2] * self.targets.shape[-1]
+        return self.values.shape[-1]
 
-    def residuals(self, matrix: Matrices) -> Residuals:
-        """``X w - y`` flattened, shape ``(..., observed)``."""
-        difference = self.inputs @ self._end_to_end(matrix) - self.targets
-        return difference.reshape(*difference.shape[:-2], -1)
+    @property
+    def targets(self) -> Array:
+        """What the model is to give, shape ``(observations, targets)``; `values` are the same in C order."""
+        return self.values.reshape(-1, self.shape[1])
+
+    @property
+    def samples(self) -> int:
+        """Number of observations, each of as many numbers as there are targets."""
+        return self.inputs.shape[-2]
+
+    def predict(self, full: Array) -> Array:
+        """``X w`` flattened, shape ``(..., observed)``."""
+        found = self.inputs @ fitting(full, self.shape)
+        return found.reshape(*found.shape[:-2], -1)
+
+    def adjoint(self, values: Array) -> Array:
+        """``X^T v``."""
+        return self.inputs.T @ values.reshape(*values.shape[:-1], -1, self.shape[1])
+
+    def linear_system(self) -> tuple[Array, Array]:
+        """Return inputs and targets; see `AbstractProblem.linear_system`."""
+        return self.inputs, self.targets
+
+    def part(self, which: Any) -> "LinearRegression":
+        """Return the regression on some of the observations."""
+        chosen = (self.inputs[which], self.targets[which].reshape(-1))
+        return eqx.tree_at(lambda p: (p.inputs, p.values), self, chosen)

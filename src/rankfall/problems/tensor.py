@@ -1,30 +1,23 @@
 """Tensor completion and sensing."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from .. import _checks
 from .._types import Array
-from ..measures._namespace import floating
-from .base import AbstractProblem, check_options, check_truth, unobserved_of
+from .base import AbstractProblem, check_options, check_truth, fitting, unobserved_of
+from .entries import AbstractCompletion, dense_form, sorted_observations
+from .losses import AbstractLoss
 
-# Entries are compared with the data in blocks of so many: rows gathered from the factors then stay in the cache.
-BLOCK = 8192
-# Beyond so many entries, or where so few are observed, the full tensor is never formed in training.
-_LARGEST_DENSE, _DENSE_ENTRIES_AN_OBSERVATION = 2**24, 50
 # Up to so many of them are recorded one by one.
 _FEW = 16
 
 
-class TensorCompletion(AbstractProblem):
+class TensorCompletion(AbstractCompletion):
     """Complete a tensor of any order from some of its entries.
 
     Build one with `from_dense` or `from_coo`.
@@ -39,18 +32,15 @@ class TensorCompletion(AbstractProblem):
     unobserved_entries : array of int, shape (n, order), or None
         Places nobody observed, for tensors of up to a million entries.
     shape : tuple of int
-    loss_kind : str
-        ``"half_sse"`` or ``"mse"``.
+    loss_function : AbstractLoss
     dtype : str
         ``"float64"`` or ``"float32"``: the precision that training runs in.
     truth : array, shape (*shape), or None
         The full tensor where it is known; it gives the test error.
-    weight : array, shape ()
-        What the sum of squared residuals is multiplied by: 1/2, or one over the number of observations.
+    count : array, shape ()
+        Number of observations, as a number that compiled code is given.
     infimal_rank, infimal_erank, required_det_sign : None
         Of matrices only.
-    least_squares : bool
-        ``True``; a subclass with another loss than that of `residuals` says ``False``.
     """
 
     indices: Array
@@ -59,9 +49,9 @@ class TensorCompletion(AbstractProblem):
     target: Array | None
     unobserved_entries: Array | None
     truth: Array | None
-    weight: Array
+    count: Array
     shape: tuple[int, ...] = eqx.field(static=True)
-    loss_kind: str = eqx.field(static=True)
+    loss_function: AbstractLoss = eqx.field(static=True)
     dtype: str = eqx.field(static=True)
     infimal_rank: int | None = eqx.field(static=True)
     infimal_erank: float | None = eqx.field(static=True)
@@ -108,7 +98,7 @@ class TensorCompletion(AbstractProblem):
         values: Any,
         shape: Sequence[int],
         *,
-        loss: str = "half_sse",
+        loss: str | AbstractLoss = "half_sse",
         dtype: Any = "float64",
         truth: Any = None,
     ) -> "TensorCompletion":
@@ -121,7 +111,8 @@ class TensorCompletion(AbstractProblem):
         values : array_like, shape (observed,)
         shape : sequence of int
             Extents of the tensor.
-        loss : {"half_sse", "mse"}
+        loss : {"half_sse", "mse", "huber", "logistic", "exponential", "poisson"} or AbstractLoss
+            Logistic and exponential are of labels -1 and +1, Poisson of counts.
         dtype : {"float64", "float32"}
             The precision that training runs in.
         truth : array_like, shape (*shape), optional
@@ -144,32 +135,20 @@ class TensorCompletion(AbstractProblem):
         >>> rf.TensorCompletion.from_coo([[0, 0, 0], [1, 1, 1]], [1.0, 2.0], (2, 2, 2)).shape
         (2, 2, 2)
         """
-        dtype = check_options(loss, dtype)
+        chosen, dtype = check_options(loss, dtype)
         size = _checks.tensor_shape("shape", shape)
-        where = _places(indices, size)
-        data = _checks.real("values", values, dtype)
-        _checks.same_shape("values", data.shape, (len(where),), "one value for each row of indices")
-        _checks.finite("values", data, "leave unobserved entries out (or NaN in from_dense)")
-        order = np.lexsort(where.T[::-1])
-        where, data = where[order], data[order]
-        _check_repeats(where)
+        where, data = sorted_observations(indices, values, size, chosen, dtype)
         _check_slices(where, size)
-        entries = math.prod(size)
-        mask = target = None
-        if entries <= _LARGEST_DENSE and entries <= _DENSE_ENTRIES_AN_OBSERVATION * len(where):
-            mask, target = np.zeros(size, dtype), np.zeros(size, dtype)
-            mask[tuple(where.T)], target[tuple(where.T)] = 1, data
         known = check_truth(truth, size, dtype)
         return cls(
             indices=where,
             values=data,
-            mask=mask,
-            target=target,
+            **dense_form(where, data, size),
             unobserved_entries=unobserved_of(where, size),
             truth=known,
-            weight=np.asarray(0.5 if loss == "half_sse" else 1.0 / len(where), dtype),
+            count=np.asarray(len(where), dtype),
             shape=size,
-            loss_kind=loss,
+            loss_function=chosen,
             dtype=dtype,
             infimal_rank=None,
             infimal_erank=None,
@@ -177,76 +156,24 @@ class TensorCompletion(AbstractProblem):
         )
 
     @property
-    def observed(self) -> int:
-        """Number of observed entries."""
-        return self.values.shape[-1]
+    def _count(self) -> Array:
+        return self.count
 
-    @property
-    def unobserved_indices(self) -> Array | None:
-        """Unobserved entries as 0-based ``(n, order)`` indices in C order, ``None`` for large tensors."""
-        return self.unobserved_entries
+    def part(self, which: Any) -> "TensorCompletion":
+        """Return the completion from some of the observed entries."""
+        part = super().part(which)
+        return eqx.tree_at(lambda p: p.count, part, np.asarray(len(which), self.dtype))
 
-    def residuals(self, tensor: Any) -> Array:
-        """Entry minus observation at the observed entries, shape ``(..., observed)``."""
-        t = self._tensor(tensor)
-        return t[(..., *(self.indices[:, n] for n in range(len(self.shape))))] - self.values
-
-    def loss(self, tensor: Any) -> Array:
-        """Loss of a tensor ``(..., *shape)``, shape ``(...)``."""
-        if self.mask is None:
-            return self._reduce((self.residuals(tensor) ** 2).sum(axis=-1))
-        residual = self.mask * (self._tensor(tensor) - self.target)
-        return self._reduce((residual * residual).sum(axis=tuple(range(-len(self.shape), 0))))
-
-    def loss_of(self, model: Any) -> Array:
-        """Loss of a factorization; of large tensors, and of networks, by the observed entries alone."""
-        if self._formed(model):
-            return self.loss(model.full())
-        if model.lanes is not None or not any(isinstance(w, jax.Array) for w in model.factors):
-            return self._reduce(((model.entries(self.indices) - self.values) ** 2).sum(axis=-1))
-        return self._scan(lambda total, block: total + self._block_loss(model, block), jnp.zeros((), self.dtype))
-
-    def _loss_and_gradient(self, model: Any) -> Any:
-        if self._formed(model):
-            return super()._loss_and_gradient(model)
-
-        def add(total: Any, block: Any) -> Any:
-            return jax.tree.map(jnp.add, total, jax.value_and_grad(self._block_loss)(model, block))
-
-        return self._scan(add, (jnp.zeros((), self.dtype), jax.tree.map(jnp.zeros_like, model)))
-
-    def _formed(self, model: Any) -> bool:
-        """Whether the loss is taken of the whole tensor."""
-        return not self.least_squares or (self.mask is not None and not model.by_entries)
-
-    def _block_loss(self, model: Any, block: Any) -> Any:
-        indices, values, weight = block
-        return self._reduce(jnp.sum(weight * (model._entries(indices) - values) ** 2))
-
-    def _scan(self, add: Any, start: Any) -> Any:
-        """Sum over the observations, block by block."""
-        count = self.observed
-        size = min(BLOCK, count)
-        blocks = -(-count // size)
-        spare = blocks * size - count
-        indices = jnp.pad(jnp.asarray(self.indices), ((0, spare), (0, 0))).reshape(blocks, size, -1)
-        values = jnp.pad(jnp.asarray(self.values), (0, spare)).reshape(blocks, size)
-        weight = (jnp.arange(blocks * size) < count).astype(self.dtype).reshape(blocks, size)
-        return lax.scan(lambda total, block: (add(total, block), None), start, (indices, values, weight))[0]
-
-    def _reduce(self, sum_of_squares: Any) -> Array:
-        return sum_of_squares * self.weight
-
-    def _stripped(self, model: Any) -> "TensorCompletion":
-        # The dense form is of one shape whatever is observed; so is the compiled code.
-        if not self.least_squares or not self._formed(model):
+    def stripped(self, model: Any) -> "TensorCompletion":
+        """Return the same without what is in the dense form: that is of one shape whatever is observed."""
+        if not self._formed(model) or self.mask is None:
             return self
         few = self.unobserved_entries is not None and len(self.unobserved_entries) <= _FEW
         gone: dict[str, Any] = {"indices": np.zeros((0, len(self.shape)), np.int64), "values": np.zeros(0, self.dtype)}
         return dataclasses.replace(self, **gone, unobserved_entries=self.unobserved_entries if few else None)
 
-    def _tensor(self, tensor: Any) -> Array:
-        return fitting(tensor, self.shape)
+    def _formed(self, model: Any) -> bool:
+        return self.mask is not None and not model.by_entries
 
 
 class TensorSensing(AbstractProblem):
@@ -258,7 +185,7 @@ class TensorSensing(AbstractProblem):
         The tensors ``A_i``.
     values : array_like, shape (observed,)
         The numbers ``b_i``.
-    loss : {"half_sse", "mse"}
+    loss : {"half_sse", "mse", "huber", "logistic", "exponential", "poisson"} or AbstractLoss
     dtype : {"float64", "float32"}
     truth : array_like, shape (*shape), optional
 
@@ -278,16 +205,22 @@ class TensorSensing(AbstractProblem):
     values: Array
     truth: Array | None
     shape: tuple[int, ...] = eqx.field(static=True)
-    loss_kind: str = eqx.field(static=True)
+    loss_function: AbstractLoss = eqx.field(static=True)
     dtype: str = eqx.field(static=True)
     infimal_rank: int | None = eqx.field(static=True)
     infimal_erank: float | None = eqx.field(static=True)
     required_det_sign: int | None = eqx.field(static=True)
 
     def __init__(
-        self, measurements: Any, values: Any, *, loss: str = "half_sse", dtype: Any = "float64", truth: Any = None
+        self,
+        measurements: Any,
+        values: Any,
+        *,
+        loss: str | AbstractLoss = "half_sse",
+        dtype: Any = "float64",
+        truth: Any = None,
     ) -> None:
-        self.dtype = check_options(loss, dtype)
+        self.loss_function, self.dtype = check_options(loss, dtype)
         stack = _checks.real("measurements", measurements, self.dtype)
         if stack.ndim < 3 or 0 in stack.shape:
             raise ValueError(
@@ -297,10 +230,10 @@ class TensorSensing(AbstractProblem):
         _checks.same_shape("values", data.shape, (len(stack),), "one value for each measurement")
         _checks.finite("measurements", stack)
         _checks.finite("values", data)
+        self.loss_function.check_targets("values", data)
         self.measurements, self.values = stack, data
         self.shape = tuple(int(n) for n in stack.shape[1:])
         self.truth = check_truth(truth, self.shape, self.dtype)
-        self.loss_kind = loss
         self.infimal_rank = self.infimal_erank = self.required_det_sign = None
 
     @property
@@ -308,42 +241,23 @@ class TensorSensing(AbstractProblem):
         """Number of measurements."""
         return self.values.shape[-1]
 
-    def residuals(self, tensor: Any) -> Array:
-        """``<A_i, W> - b_i``, shape ``(..., observed)``."""
-        t = fitting(tensor, self.shape)
+    def predict(self, full: Array) -> Array:
+        """``<A_i, W>``, shape ``(..., observed)``."""
+        t = fitting(full, self.shape)
         flat = t.reshape(*t.shape[: t.ndim - len(self.shape)], -1)
-        return flat @ self.measurements.reshape(self.observed, -1).T - self.values
+        return flat @ self.measurements.reshape(self.observed, -1).T
 
-    def loss(self, tensor: Any) -> Array:
-        """Loss of a tensor ``(..., *shape)``, shape ``(...)``."""
-        return self._reduce((self.residuals(tensor) ** 2).sum(axis=-1))
+    def adjoint(self, values: Array) -> Array:
+        """``sum_i v_i A_i``."""
+        return (values @ self.measurements.reshape(self.observed, -1)).reshape(*values.shape[:-1], *self.shape)
 
+    def linear_system(self) -> tuple[Array, Array]:
+        """Return the measurements, each as a row, and the numbers as a column; see `AbstractProblem.linear_system`."""
+        return self.measurements.reshape(self.observed, -1), self.values[:, None]
 
-def fitting(tensor: Any, shape: tuple[int, ...]) -> Array:
-    """Check that a tensor, or a batch of them, is of the problem's shape."""
-    t = floating("tensor", tensor)
-    if t.shape[-len(shape) :] != shape:
-        inner = ", ".join(str(n) for n in shape)
-        raise ValueError(f"tensor has shape {tuple(t.shape)}, but must have the problem's, (..., {inner}).")
-    return t
-
-
-def _places(indices: Any, shape: tuple[int, ...]) -> np.ndarray:
-    empty = isinstance(indices, list | tuple) and not len(indices)
-    where = np.empty((0, len(shape)), int) if empty else _checks.indices("indices", indices, shape)
-    if not len(where):
-        raise ValueError("indices has no observed entry, but at least one is needed; it names the observed ones.")
-    return where.astype(np.int64)
-
-
-def _check_repeats(where: np.ndarray) -> None:
-    same = (where[1:] == where[:-1]).all(axis=1)
-    if same.any():
-        twice = where[int(same.argmax())]
-        raise ValueError(
-            f"indices holds {tuple(int(i) for i in twice)} more than once, but must name each entry once; average "
-            "duplicates first."
-        )
+    def part(self, which: Any) -> "TensorSensing":
+        """Return the problem of some of the measurements."""
+        return eqx.tree_at(lambda p: (p.measurements, p.values), self, (self.measurements[which], self.values[which]))
 
 
 def _check_slices(where: np.ndarray, shape: tuple[int, ...]) -> None:

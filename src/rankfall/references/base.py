@@ -104,8 +104,9 @@ def answer(
     return Reference(found, float(objective), residual, status, time.perf_counter() - began, **known)
 
 
-def check_kind(name: str, problem: Any, kinds: tuple[type, ...]) -> None:
+def check_kind(name: str, problem: Any, kinds: tuple[type[AbstractProblem], ...]) -> None:
     """Refuse a problem of another kind than those the method is made for."""
     if not isinstance(problem, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise ValueError(f"problem is of type {type(problem).__name__}, but {name} is made for {wanted}.")
+    problem.require_least_squares(name)

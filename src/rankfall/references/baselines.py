@@ -1,6 +1,5 @@
 """The plainest ways to fill in what was not observed: zeros, the least sum of squares."""
 
-import math
 import time
 from typing import Any
 
@@ -31,7 +30,7 @@ class FillWithZeros(AbstractReference):
         check_kind("FillWithZeros", problem, (MatrixCompletion, TensorCompletion))
         began = time.perf_counter()
         filled = np.zeros(problem.shape)
-        filled[tuple(np.asarray(problem.indices).T)] = problem.values
+        filled[tuple(np.asarray(problem.observed_indices).T)] = problem.values
         norm = float(np.linalg.norm(filled))
         return answer(problem, filled, norm, "optimal", began, lower_bound=norm)
 
@@ -58,15 +57,11 @@ class MinimalL2(AbstractReference):
         """As `AbstractReference.solve`, for completion, sensing and regression."""
         kinds = (MatrixCompletion, TensorCompletion, MatrixSensing, TensorSensing, LinearRegression)
         check_kind("MinimalL2", problem, kinds)
-        if isinstance(problem, MatrixCompletion | TensorCompletion):
+        if problem.observed_indices is not None:
             return FillWithZeros().solve(problem)
         began = time.perf_counter()
-        if isinstance(problem, LinearRegression):
-            left, right = np.asarray(problem.inputs), np.asarray(problem.targets)
-        else:
-            left = np.asarray(problem.measurements).reshape(problem.observed, math.prod(problem.shape))
-            right = np.asarray(problem.values)
-        found, _, rank, _ = np.linalg.lstsq(left.astype(float), right.astype(float), rcond=None)
+        left, right = (np.asarray(a, dtype=np.float64) for a in problem.linear_system())
+        found, _, rank, _ = np.linalg.lstsq(left, right, rcond=None)
         found = found.reshape(problem.shape)
         norm = float(np.linalg.norm(found))
         return answer(problem, found, norm, "optimal", began, lower_bound=norm, details={"rank": int(rank)})

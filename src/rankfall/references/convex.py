@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
+from ..problems import AbstractProblem
 from .norms import Norm
 from .observations import Observations
 
@@ -44,7 +44,7 @@ def values_of(expression: Callable[[Any], Any], matrices: np.ndarray) -> np.ndar
 
 def by_cvxpy(
     expression: Callable[[Any, Any], Any],
-    problem: MatrixCompletion | MatrixSensing | LinearRegression,
+    problem: AbstractProblem,
     tolerance: float,
     options: dict[str, Any],
     dual: Callable[[np.ndarray], float] | None,
@@ -88,18 +88,16 @@ def by_cvxpy(
     return Found(np.asarray(x.value, float), below, said, task.status == cp.OPTIMAL)
 
 
-def _rows(problem: Any) -> tuple[Any, np.ndarray]:
+def _rows(problem: AbstractProblem) -> tuple[Any, np.ndarray]:
     """Return the observations as rows of a matrix on the entries in C order, and their values."""
-    if isinstance(problem, MatrixCompletion):
+    if problem.observed_indices is not None:
         from scipy.sparse import csr_matrix
 
-        at = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape)
+        at = np.ravel_multi_index(tuple(np.asarray(problem.observed_indices).T), problem.shape)
         ones, count = np.ones(len(at)), int(np.prod(problem.shape))
         return csr_matrix((ones, (np.arange(len(at)), at)), (len(at), count)), np.asarray(problem.values, float)
-    if isinstance(problem, LinearRegression):
-        outer = problem.shape[1]
-        return np.kron(np.asarray(problem.inputs, float), np.eye(outer)), np.asarray(problem.targets, float).ravel()
-    return np.asarray(problem.measurements, float).reshape(problem.observed, -1), np.asarray(problem.values, float)
+    rows, values = (np.asarray(a, dtype=np.float64) for a in problem.linear_system())
+    return np.kron(rows, np.eye(values.shape[1])), values.ravel()
 
 
 def _bound(
@@ -108,7 +106,7 @@ def _bound(
     tolerance: float,
     given: np.ndarray,
     off: np.ndarray,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     dual: Callable[[np.ndarray], float],
 ) -> float:
     """Lower bound on the norm of all that fit, from multipliers, made feasible: true whatever the solver's errors."""

@@ -216,7 +216,7 @@ class NormMinimal(AbstractReference):
                 f"norm is {norm.name}, a function, but must be one by name or a convex expression where the solutions "
                 f"have {data.free()} free parameters: nothing else than its values is known."
             )
-        if norm.name.startswith("entrywise") and isinstance(problem, MatrixCompletion):
+        if norm.name.startswith("entrywise") and problem.observed_indices is not None:
             # A sum over the entries: each that is free is best at zero.
             matrix = FillWithZeros().solve(problem).solution
             value = float(norm.value(matrix))

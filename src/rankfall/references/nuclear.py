@@ -200,7 +200,7 @@ class _Shrinking:
     does no harm to the answer: the gap is computed from whole decompositions.
     """
 
-    def __init__(self, shape: tuple[int, int]) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
         self.turned = shape[0] < shape[1]
         self.rank, self.total, self.typical = 0, 0.0, 0.0
         self.basis: np.ndarray | None = None

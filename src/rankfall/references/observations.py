@@ -5,7 +5,7 @@ import abc
 import numpy as np
 import scipy.linalg
 
-from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
+from ..problems import AbstractProblem
 
 # Inverse of a condition number: below it rows are looked at by their singular values.
 _WELL_CONDITIONED = 1e-6
@@ -14,7 +14,7 @@ _WELL_CONDITIONED = 1e-6
 class Observations(abc.ABC):
     """The observations, as a set of matrices."""
 
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
 
     @abc.abstractmethod
     def nearest(self, matrix: np.ndarray) -> np.ndarray:
@@ -42,9 +42,9 @@ class Observations(abc.ABC):
 class Entries(Observations):
     """Some entries, exactly or within a tolerance."""
 
-    def __init__(self, problem: MatrixCompletion, tolerance: float) -> None:
+    def __init__(self, problem: AbstractProblem, tolerance: float) -> None:
         self.shape = problem.shape
-        self.at = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), self.shape)
+        self.at = np.ravel_multi_index(tuple(np.asarray(problem.observed_indices).T), self.shape)
         self.values, self.tolerance = np.asarray(problem.values, float), tolerance
 
     def free(self) -> int:
@@ -71,15 +71,10 @@ class Entries(Observations):
 class Measurements(Observations):
     """Inner products, exactly."""
 
-    def __init__(self, problem: MatrixSensing | LinearRegression) -> None:
+    def __init__(self, problem: AbstractProblem) -> None:
         self.shape = problem.shape
-        if isinstance(problem, LinearRegression):
-            self.outer = problem.shape[1]
-            rows, values = np.asarray(problem.inputs, float), np.asarray(problem.targets, float)
-        else:
-            self.outer = 1
-            rows = np.asarray(problem.measurements, float).reshape(problem.observed, -1)
-            values = np.asarray(problem.values, float)[:, None]
+        rows, values = (np.asarray(a, dtype=np.float64) for a in problem.linear_system())
+        self.outer = values.shape[1]
         self.rows, self.values = _orthonormal(rows, values)
         missed = float(abs(rows @ (self.rows.T @ self.values) - values).max())
         if missed > 1e-8 * float(abs(values).max()):
@@ -115,9 +110,9 @@ def _orthonormal(rows: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.n
     return right[there], (left[:, there].T @ values) / s[there, None]
 
 
-def observations_of(problem: MatrixCompletion | MatrixSensing | LinearRegression, tolerance: float) -> Observations:
+def observations_of(problem: AbstractProblem, tolerance: float) -> Observations:
     """Return the set of matrices that fit."""
-    if isinstance(problem, MatrixCompletion):
+    if problem.observed_indices is not None:
         return Entries(problem, tolerance)
     if tolerance > 0:
         raise ValueError(

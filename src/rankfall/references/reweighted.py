@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..problems import LinearRegression, MatrixCompletion
+from ..problems import AbstractProblem
 from .norms import Norm
 
 # The smoothing falls by this factor a step, from the size of the data to this share of it. Slowly: at 0.9 most 20 x 20
@@ -47,27 +47,23 @@ def _inverse_of_rows(matrix: np.ndarray, smooth: float, p: float) -> np.ndarray:
     return (u * (powers / powers.max())) @ u.T
 
 
-def _least(problem: Any, inverse: np.ndarray, by_rows: bool) -> np.ndarray:
+def _least(problem: AbstractProblem, inverse: np.ndarray, by_rows: bool) -> np.ndarray:
     """Return what fits and is least in the weighted sum of squares, from the inverse of the weight."""
-    if isinstance(problem, MatrixCompletion):
+    if problem.observed_indices is not None:
         return _columns(problem, inverse)
-    if isinstance(problem, LinearRegression):
-        x, y = np.asarray(problem.inputs, float), np.asarray(problem.targets, float)
-        return (
-            _project(x, y, inverse)
-            if by_rows
-            else np.stack([_project(x, y[:, n], np.diag(inverse[:, n])) for n in range(y.shape[1])], axis=1)
-        )
-    measurements, values = np.asarray(problem.measurements, float), np.asarray(problem.values, float)
-    weighted = inverse @ measurements if by_rows else inverse * measurements
-    flat = weighted.reshape(len(values), -1)
-    multipliers = _solve(measurements.reshape(len(values), -1) @ flat.T, values)
-    return np.asarray((flat.T @ multipliers).reshape(problem.shape))
+    x, y = (np.asarray(a, dtype=np.float64) for a in problem.linear_system())
+    if x.shape[1] == problem.shape[0] and y.shape[1] == problem.shape[1]:  # the same equations for every column
+        if by_rows:
+            return _project(x, y, inverse)
+        return np.stack([_project(x, y[:, n], np.diag(inverse[:, n])) for n in range(y.shape[1])], axis=1)
+    measurements = x.reshape(-1, *problem.shape)
+    flat = (inverse @ measurements if by_rows else inverse * measurements).reshape(len(x), -1)
+    return np.asarray((flat.T @ _solve(x @ flat.T, y)).reshape(problem.shape))
 
 
-def _columns(problem: MatrixCompletion, inverse: np.ndarray) -> np.ndarray:
+def _columns(problem: AbstractProblem, inverse: np.ndarray) -> np.ndarray:
     """Every column by itself: what was not observed follows what was, as in conditional expectations."""
-    rows, columns = np.asarray(problem.indices).T
+    rows, columns = np.asarray(problem.observed_indices).T
     values, found = np.asarray(problem.values, float), np.zeros(problem.shape)
     order = np.argsort(columns, kind="stable")
     ends = np.searchsorted(columns[order], np.arange(problem.shape[1] + 1))

@@ -34,8 +34,7 @@ def singular_values() -> list[Claim]:
     w = path["end_to_end"].values.reshape(len(middle), 3, 3, 3)[:, 1]
     measured = (s[:, 2] - s[:, 0]) / (2 * h)
     u, values, vt = np.linalg.svd(w)
-    slopes = np.stack([_gradient(problem, one) for one in w])
-    along = np.einsum("nir,nij,nrj->nr", u, slopes, vt)
+    along = np.einsum("nir,nij,nrj->nr", u, problem.gradient(w), vt)
 
     def error(depth: float) -> float:
         predicted = -depth * values ** (2 - 2 / depth) * along
@@ -54,12 +53,6 @@ def singular_values() -> list[Claim]:
             ("the equation of depth 2", error(2.0)),
         ),
     ]
-
-
-def _gradient(problem: Any, matrix: np.ndarray) -> np.ndarray:
-    residual = np.zeros(matrix.shape)
-    residual[tuple(np.asarray(problem.indices).T)] = problem.residuals(matrix)
-    return residual
 
 
 def balancedness() -> list[Claim]:

@@ -84,6 +84,7 @@ def check(run: Run, *, norms: Sequence[str | float] | None = None) -> list[Certi
             f"run is on a {type(run.problem).__name__} of shape {tuple(run.problem.shape)}, but the theorems are about "
             f"{_PROBLEMS}."
         )
+    run.problem.require_least_squares("theory.check")
     records = Records(run, kin)
     chosen = _chosen(norms, list(records.norms))
     objections = "; ".join(_objections(records))

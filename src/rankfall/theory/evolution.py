@@ -128,10 +128,7 @@ def _integral(times: FloatArray, values: FloatArray, every: int) -> FloatArray:
 def _log_determinant_rate(records: Records) -> FloatArray:
     problem, depth = records.run.problem, records.depth
     matrices = np.where(records.exists[..., None, None], records["end_to_end"], np.eye(2))
-    slope = np.zeros_like(matrices)
-    rows, columns = np.asarray(problem.indices).T
-    weight = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
-    slope[..., rows, columns] = weight * np.asarray(problem.residuals(matrices))
+    slope = np.asarray(problem.gradient(matrices))
     u, _, vt = np.linalg.svd(matrices)
     along = np.einsum("...ir,...ij,...rj->...r", u, slope, vt)
     # Rounding turns the sign of the second pair of vectors; the determinant's, which the dynamics knows, turns it back.

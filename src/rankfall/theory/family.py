@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rankfall.problems import MatrixCompletion
 from rankfall.theory.sign_rule import required_det_sign
 
 
@@ -30,16 +29,13 @@ class Family(NamedTuple):
 
 def family(problem: Any) -> Family | None:
     """Return the parameters of a problem, however it was built; None for one that is not in the family."""
-    if not isinstance(problem, MatrixCompletion) or problem.shape[0] != problem.shape[1]:
-        return None
-    if problem.unobserved_indices is None:
+    if len(problem.shape) != 2 or problem.shape[0] != problem.shape[1] or problem.unobserved_indices is None:
         return None
     free = np.asarray(problem.unobserved_indices)
     if len(free) != 1 or free.max() > 1 or problem.shape[0] < 2:
         return None
     row, column = (int(i) for i in free[0])
-    dense = np.zeros(problem.shape)
-    dense[tuple(np.asarray(problem.indices).T)] = problem.values
+    dense = problem.adjoint(np.asarray(problem.values, dtype=np.float64))
     z, z_prime, eps = (float(dense[i]) for i in ((row, 1 - column), (1 - row, column), (1 - row, 1 - column)))
     rest = dense - np.eye(len(dense))
     rest[:2, :2] = 0.0

@@ -63,8 +63,7 @@ class Records:
     @cached_property
     def time(self) -> FloatArray:
         """Flow time of the loss in that convention."""
-        half = self.run.problem.loss_kind == "half_sse"
-        return self["time"] * (1.0 if half else 2.0 / self.run.problem.observed)
+        return self["time"] * self.run.problem.require_least_squares("theory.check").rate
 
     @cached_property
     def sign(self) -> FloatArray:

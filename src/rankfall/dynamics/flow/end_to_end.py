@@ -13,7 +13,7 @@ import numpy as np
 from ..._types import Array
 from ...factorizations.spectral import SpectralFactorization
 from .operators import descent_weight
-from .system import AbstractSystem, Constants, gradient
+from .system import AbstractSystem, Constants
 
 # Logarithms of singular values that rounding has made zero.
 _LOWEST = -700.0
@@ -47,7 +47,7 @@ class EndToEndSystem(AbstractSystem):
         k = jnp.maximum(jnp.log(s), _LOWEST)
         # Directions beyond the shorter side have singular value zero.
         left, right = (jnp.pad(k, (0, n - k.size), constant_values=_LOWEST) for n in w.shape)
-        inner = u.T @ gradient(problem, w) @ vt.T
+        inner = u.T @ problem.gradient(w) @ vt.T
         moved = descent_weight(self.depth)(left[:, None], right[None, :]) * inner
         return EndToEndState(-u @ moved @ vt, jnp.sum(moved * inner))
 

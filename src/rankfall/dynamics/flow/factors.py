@@ -12,7 +12,7 @@ from ..._types import Array
 from ...factorizations import MatrixFactorization
 from ...factorizations.base import AbstractFactorization
 from ...factorizations.products import layer_gradients, tiny_chain_product
-from .system import AbstractSystem, Constants, gradient
+from .system import AbstractSystem, Constants
 
 # Errors are relative to a number, or to this share of the largest one of its factor.
 _SMALL_SHARE = 1e-3
@@ -44,7 +44,7 @@ class FactorSystem(AbstractSystem):
 
     def velocity(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
         """Negative gradient, and its square."""
-        slopes = layer_gradients(state.factors, gradient(problem, tiny_chain_product(state.factors)))
+        slopes = layer_gradients(state.factors, problem.gradient(tiny_chain_product(state.factors)))
         return FactorState(tuple(-g for g in slopes), sum(jnp.sum(g * g) for g in slopes))
 
     def loss(self, problem: Any, state: FactorState, constants: Any) -> Array:

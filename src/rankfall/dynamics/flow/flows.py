@@ -63,7 +63,7 @@ class AbstractFlow(AbstractDynamics):
             rtol = max(self.rtol, 100 * float(np.finfo(problem.dtype).eps))
             rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify(), self.clock)
             stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
-            return FlowBatch(problem._stripped(start), state, given, rule, stop, record, group)
+            return FlowBatch(problem.stripped(start), state, given, rule, stop, record, group)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
@@ -139,7 +139,7 @@ class GradientFlow(AbstractFlow):
 
     def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem.shape)
+        check_factorization(start, problem)
         laned: AbstractFactorization = start.as_lanes()
         return laned
 
@@ -293,7 +293,7 @@ def spectral_start(name: str, problem: Any, start: Any) -> SpectralFactorization
         raise ValueError(f"problem has dtype {problem.dtype}, but {name} needs float64; build it with dtype='float64'.")
     if not isinstance(start, SpectralFactorization):
         if not isinstance(start, MatrixFactorization):
-            check_factorization(start, problem.shape)
+            check_factorization(start, problem)
             raise ValueError(
                 f"start is a {type(start).__name__}, but {name} is of matrix factorizations; take rf.GradientFlow()."
             )

@@ -36,7 +36,7 @@ import numpy as np
 from ..._types import Array
 from ...factorizations.spectral import SpectralFactorization
 from .operators import apply, cross_weight, decompose, descent_weight, log_weight, power, rotation_weight
-from .system import AbstractSystem, Constants, gradient
+from .system import AbstractSystem, Constants
 
 # Rounding in K is relative to its largest eigenvalue; beyond this spread less than nine digits of the others are left.
 _WIDEST_SPREAD = 4e5
@@ -108,7 +108,11 @@ class PolarSystem(AbstractSystem):
         of_matrix = problem.loss(_matrix(state, _decompose(state)))
         if state.residuals is None:
             return of_matrix
-        return jnp.where(constants.other.carried, problem._reduce(jnp.sum(state.residuals**2)), of_matrix)
+        return jnp.where(
+            constants.other.carried,
+            problem.require_least_squares("SpectralFlow").loss(jnp.sum(state.residuals**2)),
+            of_matrix,
+        )
 
     def velocity(self, problem: Any, state: PolarState, constants: Constants) -> PolarState:
         """Return the derivatives of the state, and the rate at which loss is lost."""
@@ -121,7 +125,7 @@ class PolarSystem(AbstractSystem):
         eigen = _decompose(state)
         logs = _whole(state)
         matrix = _matrix(state, eigen)
-        slope = gradient(problem, matrix)
+        slope = problem.gradient(matrix)
         if state.residuals is not None:
             slope = jnp.where(constants.other.carried, _pulled_back(problem, state.residuals), slope)
         at_right = slope if p is None else slope @ p
@@ -261,13 +265,11 @@ def _regrouped(state: PolarState, fixed: Fixed) -> tuple[PolarState, Fixed]:
 
 def _pulled_back(problem: Any, residuals: Any) -> Array:
     """Gradient of the loss in the matrix, of residuals that are linear in it."""
-    _, pull = jax.vjp(problem.residuals, jnp.zeros(problem.shape, residuals.dtype))
-    weight = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
-    return pull(weight * residuals)[0]
+    return problem.adjoint(problem.require_least_squares("SpectralFlow").slope(residuals))
 
 
 def _pushed_forward(problem: Any, matrix: Any) -> Array:
-    return jax.jvp(problem.residuals, (jnp.zeros_like(matrix),), (matrix,))[1]
+    return problem.predict(matrix)
 
 
 def _skew(frame: Any) -> Array:

@@ -135,7 +135,7 @@ class AlignedSystem(AbstractSystem):
     def constants(self, problem: Any, state: AlignedState, given: tuple[Any, ...]) -> Constants:
         """Loss at the start, determinant sign, depth, and frames."""
         sign, depth, left, right = given
-        target = jnp.zeros(problem.shape).at[problem.indices[:, 0], problem.indices[:, 1]].set(problem.values)
+        target = problem.adjoint(problem.values)
         wanted = jnp.diagonal(left.T @ target @ right)
         frames = Frames(left, right, wanted, jnp.sum((target - (left * wanted) @ right.T) ** 2))
         constants = Constants(jnp.zeros(()), sign, depth, frames)
@@ -144,13 +144,13 @@ class AlignedSystem(AbstractSystem):
     def loss(self, problem: Any, state: AlignedState, constants: Constants) -> Array:
         """Sum over the singular values, and what no singular value reaches."""
         off = jnp.exp(state.logs) - constants.other.wanted
-        return problem._reduce(jnp.sum(off * off) + constants.other.rest)
+        return problem.require_least_squares("AlignedFlow").loss(jnp.sum(off * off) + constants.other.rest)
 
     def velocity(self, problem: Any, state: AlignedState, constants: Constants) -> AlignedState:
         """Move each logarithm alone."""
         depth = constants.depth
-        weight = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
-        slope = weight * (jnp.exp(state.logs) - constants.other.wanted)
+        off = jnp.exp(state.logs) - constants.other.wanted
+        slope = problem.require_least_squares("AlignedFlow").slope(off)
         rate = -depth * jnp.exp((1 - 2 / depth) * state.logs) * slope
         return AlignedState(rate, -jnp.sum(rate * jnp.exp(state.logs) * slope))
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...factorizations import SpectralFactorization
-from ...problems import MatrixCompletion
+from ...problems.losses import HalfSSE
 from .flows import AbstractFlow, depths_of, spectral_start
 from .reduced import AlignedState, AlignedSystem, IdentityState, IdentitySystem, SymmetricState, SymmetricSystem
 from .system import AbstractSystem
@@ -162,14 +162,14 @@ class AlignedFlow(AbstractFlow):
 
     def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
-        if not isinstance(problem, MatrixCompletion) or problem.observed != problem.shape[0] * problem.shape[1]:
+        problem.require_least_squares("AlignedFlow")
+        if problem.observed_indices is None or problem.observed != problem.shape[0] * problem.shape[1]:
             raise ValueError(
                 "problem has entries that nobody observed, or is no completion, but AlignedFlow needs a "
                 "MatrixCompletion with every entry observed; take rf.SpectralFlow()."
             )
         spectral = spectral_start("AlignedFlow", problem, start)
-        target = np.zeros(problem.shape)
-        target[tuple(np.asarray(problem.indices).T)] = problem.values
+        target = problem.adjoint(np.asarray(problem.values))
         seen = np.swapaxes(spectral.left, 1, 2) @ target @ spectral.right
         off = np.abs(seen * (1 - np.eye(spectral.rank))).max()
         outer = max(
@@ -191,8 +191,9 @@ class AlignedFlow(AbstractFlow):
 
 def _base_start(name: str, problem: Any, start: Any) -> SpectralFactorization:
     """Return the start on ``[[*, 1], [1, 0]]``; refuse any other problem."""
-    observed = [[0, 1], [1, 0], [1, 1]]
-    fits = isinstance(problem, MatrixCompletion) and problem.shape == (2, 2) and problem.loss_kind == "half_sse"
-    if not fits or problem.indices.tolist() != observed or problem.values.tolist() != [1.0, 1.0, 0.0]:
+    observed = problem.observed_indices
+    fits = problem.shape == (2, 2) and observed is not None and problem.loss_function == HalfSSE()
+    base = fits and observed.tolist() == [[0, 1], [1, 0], [1, 1]] and problem.values.tolist() == [1.0, 1.0, 0.0]
+    if not base:
         raise ValueError(f"problem is not rf.two_by_two(), but {name} is its flow alone; take rf.SpectralFlow().")
     return spectral_start(name, problem, start)

@@ -4,7 +4,6 @@ import abc
 from typing import Any
 
 import equinox as eqx
-import jax
 
 from ..._types import Array
 
@@ -63,8 +62,3 @@ class AbstractSystem(abc.ABC):
         """Return errors of what must be conserved, by their recorded names, and whether the certificate is lost."""
         error = abs(constants.loss - loss - state.dissipated) / constants.loss
         return {"energy_error": error}, error > ENERGY_TOLERANCE
-
-
-def gradient(problem: Any, matrix: Any) -> Array:
-    """Gradient of the loss in the end-to-end matrix."""
-    return jax.grad(problem.loss)(matrix)

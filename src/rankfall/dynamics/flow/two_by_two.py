@@ -60,14 +60,13 @@ class TwoByTwoSystem(AbstractSystem):
     def loss(self, problem: Any, state: TwoByTwoState, constants: Constants) -> Array:
         """Loss from the residuals."""
         _, residuals = self._matrix(problem, state, constants)
-        return problem._reduce(jnp.sum(residuals * residuals))
+        return problem.require_least_squares("SpectralFlow").loss(jnp.sum(residuals * residuals))
 
     def velocity(self, problem: Any, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
         """Return the derivatives of entries and determinant, and the rate at which loss is lost."""
         matrix, residuals = self._matrix(problem, state, constants)
-        weight = 1.0 if problem.loss_kind == "half_sse" else 2.0 / problem.observed
         u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
-        inner, depth = u.T @ (weight * residuals) @ v, constants.depth
+        inner, depth = u.T @ problem.require_least_squares("SpectralFlow").slope(residuals) @ v, constants.depth
         top, cross = jnp.exp(2 * (1 - 1 / depth) * k1), ratio_of_decays(2.0, 2.0 / depth, gap)
         bottom = depth * jnp.exp(-2 * (1 - 1 / depth) * gap)
         weights = top * jnp.stack([jnp.stack([depth + 0 * gap, cross]), jnp.stack([cross, bottom])])
@@ -124,7 +123,7 @@ class TwoByTwoSystem(AbstractSystem):
 
 
 def _target(problem: Any) -> Array:
-    return jnp.zeros((2, 2)).at[problem.indices[:, 0], problem.indices[:, 1]].set(problem.values)
+    return problem.adjoint(problem.values)
 
 
 def _unobserved(problem: Any) -> Array:
@@ -173,6 +172,6 @@ def two_by_two_of(start: SpectralFactorization) -> TwoByTwoState:
 
 def fits(problem: Any, start: SpectralFactorization) -> bool:
     """Whether these coordinates are for this problem and start."""
-    observed = getattr(problem, "indices", None)
+    observed = problem.observed_indices
     known = problem.least_squares and problem.shape == (2, 2) and observed is not None and len(observed) == 3
     return known and start.square

@@ -1,0 +1,60 @@
+"""A network taken apart into weights, which move, and all the rest, which compiled code is made for."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from .._types import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """An array that can be compared and hashed, since compiled code depends on it."""
+
+    data: bytes
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, array: Array) -> "Constant":
+        """Hold an array."""
+        a = np.asarray(array)
+        return cls(a.tobytes(), a.shape, str(a.dtype))
+
+    @property
+    def array(self) -> np.ndarray:
+        """The array."""
+        return np.frombuffer(self.data, self.dtype).reshape(self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkForm:
+    """All of a network but its weights; ``ndims`` are those of the weights of a single network."""
+
+    structure: Any
+    outline: Any
+    kept: tuple[Any, ...]
+    ndims: tuple[int, ...]
+
+    def network(self, factors: Sequence[Array]) -> Any:
+        """Put a network together from weights."""
+        rest = [leaf.array if isinstance(leaf, Constant) else leaf for leaf in self.kept]
+        return eqx.combine(jax.tree.unflatten(self.structure, factors), jax.tree.unflatten(self.outline, rest))
+
+
+def taken_apart(network: Any) -> tuple[tuple[np.ndarray, ...], NetworkForm]:
+    """Return the weights of a network, all its arrays of floating-point numbers, and its form; refuse one of none."""
+    weights, rest = eqx.partition(network, eqx.is_inexact_array)
+    leaves, structure = jax.tree.flatten(weights)
+    if not leaves:
+        raise ValueError(
+            "network has no array of floating-point numbers to train; pass an Equinox module that holds weights."
+        )
+    kept, outline = jax.tree.flatten(rest)
+    constants = tuple(Constant.of(leaf) if eqx.is_array(leaf) else leaf for leaf in kept)
+    factors = tuple(np.asarray(w) for w in leaves)
+    return factors, NetworkForm(structure, outline, constants, tuple(w.ndim for w in factors))
