@@ -1,12 +1,17 @@
 """How parameters move: gradient descent and the flows in one compiled loop, and what is recorded on the way."""
 
+from . import potentials
 from .adaptive import AdaptiveDescent
+from .best import best_of
 from .closed import LinearFlow
 from .descent import GradientDescent, group_rmsprop
 from .exponential import ExponentialDescent
 from .flow import AlignedFlow, EndToEndFlow, GradientFlow, IdentityFlow, SpectralFlow, SymmetricFlow
+from .mirror import MirrorDescent
+from .normalized import NormalizedDescent
 from .recording import Record
 from .run import Run
+from .stochastic import StochasticDescent
 from .stopping import Stop
 from .train import train
 
@@ -19,11 +24,16 @@ __all__ = [
     "GradientFlow",
     "IdentityFlow",
     "LinearFlow",
+    "MirrorDescent",
+    "NormalizedDescent",
     "Record",
     "Run",
     "SpectralFlow",
+    "StochasticDescent",
     "Stop",
     "SymmetricFlow",
+    "best_of",
     "group_rmsprop",
+    "potentials",
     "train",
 ]

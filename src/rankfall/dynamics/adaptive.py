@@ -1,6 +1,5 @@
 """Gradient descent with a backtracking step: leaves small starts fast, and converges to rounding."""
 
-import abc
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -9,40 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._execution import double_precision
-from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import LARGE, AbstractDynamics, numbers
-from .flow.batch import FlowBatch
-from .recording import Record
-from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop
+from ..factorizations.base import AbstractFactorization
+from ..problems import AbstractProblem
+from .base import LARGE, AbstractDescent, numbers
+from .rules import AbstractRule, Limits, Step
+from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY
 
 # Halvings in a row after which no step helps any more.
 _MOST_FAILURES = 60
 
 
-class AbstractSteps(AbstractDynamics):
-    """Descent whose steps find their own length, in the loop of the flows."""
-
-    @abc.abstractmethod
-    def _rule(self, start: AbstractFactorization) -> Any:
-        """Return what the loop compiles to."""
-
-    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
-        """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem)
-        laned: AbstractFactorization = start.as_lanes()
-        return laned
-
-    def _batch(self, problem: Any, start: AbstractFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
-        """Return the lanes of a group, ready to run."""
-        with double_precision():
-            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
-            state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
-            return FlowBatch(problem.stripped(start), state, (), self._rule(start), stop, record, group)
-
-
 @dataclasses.dataclass(frozen=True)
-class AdaptiveDescent(AbstractSteps):
+class AdaptiveDescent(AbstractDescent):
     """Full-batch gradient descent whose step grows while the loss falls enough, and is cut where it does not.
 
     A step ``h`` along the negative gradient ``-g`` is taken if it lowers the loss by at least
@@ -90,10 +67,8 @@ class AdaptiveDescent(AbstractSteps):
     growth: float = 1.1
     shrink: float = 0.5
 
-    _default_steps = 1_000_000
-    _lanes_a_thread = 1
-
-    def _apart(self, laned: Any) -> bool:
+    def apart(self, laned: Any) -> bool:
+        """Whether every lane goes by itself."""
         return numbers(laned) > LARGE
 
     def __post_init__(self) -> None:
@@ -104,12 +79,7 @@ class AdaptiveDescent(AbstractSteps):
         if not 1 <= _checks.number("growth", self.growth) < np.inf:
             raise ValueError(f"growth is {self.growth:g}, but must be 1 or more.")
 
-    @property
-    def _default_record(self) -> Record:
-        """Two hundred log-spaced steps."""
-        return Record(log_steps=200)
-
-    def _rule(self, start: AbstractFactorization) -> Any:
+    def rule(self, problem: AbstractProblem, start: AbstractFactorization) -> AbstractRule:
         """Return what the loop compiles to."""
         return AdaptiveRule(self.first_step, self.decrease, self.growth, self.shrink)
 
@@ -127,38 +97,35 @@ class AdaptiveProgress(NamedTuple):
     slope: Any
     failures: Any
     rejected: Any
-    errors: Any
 
 
-class AdaptiveRule(NamedTuple):
-    """What adaptive descent compiles to (hashable): the rule of a lane in the loop of the flows."""
+@dataclasses.dataclass(frozen=True)
+class AdaptiveRule(AbstractRule):
+    """Steps along the negative gradient, tried until the loss falls enough."""
 
     first_step: float
     decrease: float
     growth: float
     shrink: float
 
-    def start(self, problem: Any, model: Any, given: Any) -> AdaptiveProgress:
+    steady = False
+
+    def init(self, problem: AbstractProblem, model: Any, given: Any) -> AdaptiveProgress:
         """Progress of a lane at the start."""
         loss, slope = model.loss_and_gradient(problem)
         length, steepness = jnp.sqrt(_square(model)), jnp.sqrt(_square(slope))
         h = self.first_step * length / jnp.where(steepness > 0, steepness, 1.0)
         none = jnp.zeros((), jnp.int32)
-        return AdaptiveProgress(jnp.zeros((), jnp.float64), h, loss, slope, none, none, {})
+        return AdaptiveProgress(jnp.zeros((), jnp.float64), h, loss, slope, none, none)
 
-    def observe(self, problem: Any, model: Any, progress: AdaptiveProgress) -> tuple[Any, dict[str, Any]]:
+    def observe(self, problem: AbstractProblem, model: Any, state: AdaptiveProgress) -> tuple[Any, dict[str, Any]]:
         """Return what is measured: the factors, and what the rule knows on top."""
-        own = {
-            "loss": progress.loss,
-            "time": progress.time,
-            "rejected_steps": progress.rejected,
-            "step_size": progress.h,
-        }
-        return model, own
+        p = state
+        return model, {"loss": p.loss, "time": p.time, "rejected_steps": p.rejected, "step_size": p.h}
 
-    def attempt(self, problem: Any, model: Any, p: AdaptiveProgress, limits: Any) -> Any:
-        """Try one step; see `FlowRule.attempt`."""
-        threshold, next_time, last_time = limits
+    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+        """Try one step."""
+        p, next_time = state, limits.next_time
         left = (next_time - p.time).astype(p.h.dtype)
         h = jnp.minimum(p.h, left)
         lands = h == left
@@ -176,14 +143,13 @@ class AdaptiveRule(NamedTuple):
             slope=jax.tree.map(lambda a, b: jnp.where(taken, a, b), slope, p.slope),
             failures=failures,
             rejected=p.rejected + ~taken,
-            errors={},
         )
         # What the step would have to gain is below the rounding of the loss: nothing is left to decide by.
         still = ~taken & (h * square <= jnp.finfo(p.loss.dtype).eps * p.loss)
         reason = jnp.where(failures > _MOST_FAILURES, STALLED, RUNNING)
         reason = jnp.where(still | (square == 0), STATIONARY, reason)
-        reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
-        return moved, progress, taken, taken & (loss <= threshold), ({}, reason)
+        reason = jnp.where(progress.time >= limits.last_time, FLOW_TIME, reason)
+        return Step(moved, progress, taken, taken & (loss <= limits.threshold), reason)
 
 
 def _square(model: Any) -> Any:

@@ -1,14 +1,18 @@
 """What every dynamics offers to ``train``."""
 
 import abc
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
 
-from .._execution import cores
+from .._execution import cores, double_precision
+from ..factorizations.base import AbstractFactorization, check_factorization
+from ..problems import AbstractProblem
+from .batch import AdaptiveBatch, Batch, SteadyBatch, Task
 from .recording import Record
-from .stopping import Stop
+from .rules import AbstractRule
 
 # Lanes of tensor factorizations of more numbers than this go one by one.
 LARGE = 1000
@@ -23,37 +27,88 @@ def numbers(laned: Any) -> int:
 
 
 class AbstractDynamics(abc.ABC):
-    """How a start is moved: gradient descent, a flow, or a closed form."""
+    """How a start is moved: gradient descent, a flow, or a closed form.
 
-    # Steps after which a lane ends unless ``Stop`` says otherwise, so that nothing runs for ever.
-    _default_steps: int
+    Attributes
+    ----------
+    follows_flow : bool
+        Whether what is trained is the trajectory of gradient flow, to a tolerance that the dynamics keeps; theorems
+        about the flow are certified of such runs alone.
+    default_steps : int
+        Steps after which a lane ends unless ``Stop`` says otherwise, so that nothing runs for ever.
+    """
+
+    follows_flow: ClassVar[bool] = False
+    default_steps: ClassVar[int]
     # Lanes are shared out to threads when every thread gets at least this many.
-    _lanes_a_thread: int
+    _lanes_a_thread: ClassVar[int] = 1
 
-    def _groups(self, laned: Any) -> list[np.ndarray]:
+    def groups(self, laned: Any) -> list[np.ndarray]:
         """Lanes that are moved together, by their numbers."""
         lanes = laned.lanes
-        if self._apart(laned):
+        if self.apart(laned):
             return [np.array([lane]) for lane in range(lanes)]
         return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // self._lanes_a_thread)))
 
-    def _apart(self, laned: Any) -> bool:
+    def apart(self, laned: Any) -> bool:
         """Whether every lane goes by itself: where a step is so much arithmetic that company gains nothing."""
         return numbers(laned) > TOGETHER
 
     @property
     @abc.abstractmethod
-    def _default_record(self) -> Record:
+    def default_record(self) -> Record:
         """What is recorded unless the user says otherwise."""
 
     @abc.abstractmethod
-    def _prepare(self, problem: Any, start: Any) -> Any:
+    def prepare(self, problem: AbstractProblem, start: Any) -> Any:
         """Check that the start fits, and return it as lanes in the form that is moved."""
 
     @abc.abstractmethod
-    def _batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> Any:
+    def batch(self, task: Task, group: np.ndarray) -> Any:
         """Return the lanes of a group, ready to ``run``; afterwards they have ``reasons``, ``pieces``, ``final()``."""
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
+
+
+class AbstractDescent(AbstractDynamics):
+    """Descent on the factors by a rule: a subclass names the rule, and what each lane is given of its own."""
+
+    default_steps = 1_000_000
+
+    @abc.abstractmethod
+    def rule(self, problem: AbstractProblem, start: AbstractFactorization) -> AbstractRule:
+        """Return what the loop compiles to."""
+
+    def given(self, lanes: int) -> Any:
+        """Return what each lane is given, as arrays with the lanes first."""
+        return ()
+
+    @property
+    def default_record(self) -> Record:
+        """Two hundred log-spaced steps."""
+        return Record(log_steps=200)
+
+    def apart(self, laned: Any) -> bool:
+        """As for any dynamics; a lane of tensors is large sooner than one of matrices."""
+        return numbers(laned) > (TOGETHER if laned.chain else LARGE)
+
+    def prepare(self, problem: AbstractProblem, start: Any) -> AbstractFactorization:
+        """Check that the start fits, and return it as lanes."""
+        check_factorization(start, problem)
+        laned: AbstractFactorization = start.as_lanes()
+        self.given(laned.lanes or 1)
+        return laned
+
+    def batch(self, task: Task, group: np.ndarray) -> Batch:
+        """Return the lanes of a group, ready to run."""
+        rule, start = self.rule(task.problem, task.start), task.start
+        given = jax.tree.map(lambda a: np.asarray(a)[group], self.given(start.lanes or 1))
+        stop = dataclasses.replace(task.stop, steps=task.stop.steps or self.default_steps)
+        task = task._replace(stop=stop)
+        if rule.steady:
+            return SteadyBatch(task, rule, given, group)
+        with double_precision():
+            state = start.like([np.asarray(w).astype(task.problem.dtype) for w in start.factors])
+            return AdaptiveBatch(task._replace(problem=task.problem.stripped(start)), rule, state, given, group)

@@ -18,8 +18,8 @@ from ..factorizations.base import check_factorization
 from ..problems import AbstractProblem
 from ..problems.losses import LeastSquares
 from .base import AbstractDynamics
+from .batch import Task
 from .recording import Record, by_hand, probes
-from .stopping import Stop
 
 # Beyond this many e-folds of the slowest direction nothing changes in double precision.
 _MOST_FOLDS = 40.0
@@ -67,15 +67,16 @@ class LinearFlow(AbstractDynamics):
     ('loss', 5.0)
     """
 
-    _default_steps = 200
+    follows_flow = True
+    default_steps = 200
     _lanes_a_thread = 32
 
     @property
-    def _default_record(self) -> Record:
+    def default_record(self) -> Record:
         """Two hundred times over the flow."""
         return Record(log_steps=200)
 
-    def _prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+    def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
         """Check that the start is a single factor, and return it as lanes."""
         problem.require_least_squares("LinearFlow")
         check_factorization(start, problem)
@@ -83,9 +84,9 @@ class LinearFlow(AbstractDynamics):
             raise ValueError(f"start has depth {start.depth}, but LinearFlow is for depth 1; take rf.GradientFlow().")
         return start.as_lanes()
 
-    def _batch(self, problem: Any, start: MatrixFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
+    def batch(self, task: Task, group: np.ndarray) -> Any:
         """Return the lanes of a group, ready to run."""
-        return _ClosedBatch(problem, start, stop, record, group)
+        return _ClosedBatch(task, group)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
@@ -95,9 +96,10 @@ class LinearFlow(AbstractDynamics):
 class _ClosedBatch:
     """Lanes whose whole path is known beforehand."""
 
-    def __init__(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> None:
-        self.problem, self.stop, self.record, self.group = problem, stop, record, group
-        self.starts = np.asarray(start.factors[0], dtype=np.float64)[group]
+    def __init__(self, task: Task, group: np.ndarray) -> None:
+        self.problem, self.held_out, self.stop, self.record = task.problem, task.held_out, task.stop, task.record
+        self.group = group
+        self.starts = np.asarray(task.start.factors[0], dtype=np.float64)[group]
         self.pieces: list[dict[str, np.ndarray]] = []
         self.ends: list[np.ndarray] = []
         self.code: list[str] = []
@@ -130,6 +132,9 @@ class _ClosedBatch:
             return {name: probe(self.problem, MatrixFactorization([matrix]), matrix) for name, probe in chosen}
 
         values = {name: np.asarray(v) for name, v in compiled(jax.vmap(record))(path).items()}
+        if self.held_out is not None:
+            missed = np.asarray(self.held_out.predict(path) - self.held_out.values)
+            values["held_out_error"] = np.sqrt((missed * missed).mean(axis=-1))
         values["loss"] = np.array([_loss(spectrum, t) for t in times]).astype(self.problem.dtype)
         values |= {"time": times, "step": np.arange(len(times)), "lane": np.full(len(times), lane)}
         self.pieces.append(by_hand(self.record, values))
@@ -153,7 +158,7 @@ class _ClosedBatch:
             if met is not None:
                 wanted.append(met)
         if end > 0:
-            count = self.record.log_steps or (LinearFlow._default_steps if self.record.every else 0)
+            count = self.record.log_steps or (LinearFlow.default_steps if self.record.every else 0)
             first = min(1e-3 / max(spectrum.rates.max(initial=1.0), 1e-300), end / 2)
             wanted += list(np.geomspace(first, end, count)[:-1]) if count > 1 else []
         return np.unique([0.0, *wanted, end])

@@ -1,7 +1,7 @@
 """Gradient descent: a fixed step, or any optax transformation; and group RMSprop as one."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +9,14 @@ import numpy as np
 import optax
 
 from .. import _checks
-from ..factorizations import MatrixFactorization
-from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import LARGE, TOGETHER, AbstractDynamics, numbers
-from .recording import Record
-from .stopping import Stop
+from ..factorizations.base import AbstractFactorization
+from ..problems import AbstractProblem
+from .base import AbstractDescent
+from .rules import AbstractRule, Limits, Step, moves, steady
+from .steps import for_lanes, step_size_of
 
 
-class GradientDescent(AbstractDynamics):
+class GradientDescent(AbstractDescent):
     """Full-batch gradient descent on the factors.
 
     Parameters
@@ -40,13 +40,14 @@ class GradientDescent(AbstractDynamics):
     (GradientDescent(0.003), GradientDescent(optax))
     """
 
-    _default_steps = 10_000_000
+    default_steps = 10_000_000
     _lanes_a_thread = 32
 
     def __init__(self, rule: Any) -> None:
         self.step_size: np.ndarray | None = None
+        self.transformation: optax.GradientTransformation | None = None
         if isinstance(rule, optax.GradientTransformation):
-            self.rule: Any = rule
+            self.transformation = rule
             return
         try:
             size = np.asarray(rule, dtype=np.float64)
@@ -57,42 +58,20 @@ class GradientDescent(AbstractDynamics):
                 f"rule is {_checks.shortened(rule)}, but must be a step size, one for each lane, or an optax "
                 "transformation."
             )
-        _checks.positive("the step size", size)
-        if size.ndim > 1:
-            raise ValueError(f"the step size has shape {size.shape}, but must be a number or one for each lane.")
-        self.rule, self.step_size = FIXED_STEP, size
+        self.step_size = step_size_of(size, "the step size")
 
     def __repr__(self) -> str:
         if self.step_size is None:
             return "GradientDescent(optax)"
         return f"GradientDescent({self.step_size.tolist()!r})"
 
-    @property
-    def _default_record(self) -> Record:
-        """Two hundred log-spaced steps."""
-        return Record(log_steps=200)
+    def rule(self, problem: AbstractProblem, start: AbstractFactorization) -> AbstractRule:
+        """Return what the loop compiles to."""
+        return FixedStep() if self.transformation is None else OptaxRule(self.transformation, start._maker())
 
-    def _apart(self, laned: Any) -> bool:
-        return numbers(laned) > (TOGETHER if isinstance(laned, MatrixFactorization) else LARGE)
-
-    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
-        """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem)
-        laned: AbstractFactorization = start.as_lanes()
-        self.step_sizes(laned.lanes or 1)
-        return laned
-
-    def _batch(self, problem: Any, start: AbstractFactorization, stop: Stop, record: Record, group: np.ndarray) -> Any:
-        """Return the lanes of a group, ready to run."""
-        from .batch import Batch
-
-        timed = stop.flow_time is not None or record.times().size
-        if self.step_size is None and timed:
-            raise ValueError(
-                "stop or record names a flow time, but an optax rule has none; give steps, or take a fixed step size."
-            )
-        stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
-        return Batch(problem, start, self, self.step_sizes(start.lanes or 1), stop, record, group)
+    def given(self, lanes: int) -> Any:
+        """Return the step size of each lane, nothing for an optax rule."""
+        return () if self.step_size is None else self.step_sizes(lanes)
 
     def step_sizes(self, lanes: int) -> np.ndarray:
         """Step size of each lane; NaN where the rule is not a fixed step.
@@ -118,9 +97,7 @@ class GradientDescent(AbstractDynamics):
         """
         if self.step_size is None:
             return np.full(lanes, np.nan)
-        if self.step_size.ndim and len(self.step_size) != lanes:
-            raise ValueError(f"the step size has {len(self.step_size)} values, but there are {lanes} lanes.")
-        return np.broadcast_to(self.step_size, (lanes,)).copy()
+        return for_lanes(self.step_size, lanes, "the step size")
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
@@ -128,21 +105,31 @@ class GradientDescent(AbstractDynamics):
         return {"dynamics": "GradientDescent", "step_size": "optax" if size is None else np.unique(size).tolist()}
 
 
-class _FixedStep(NamedTuple):
-    """The rule of a fixed step, in optax's shape; the step size is passed beside the state."""
+@dataclasses.dataclass(frozen=True)
+class FixedStep(AbstractRule):
+    """A fixed step along the negative gradient."""
 
-    def init(self, model: Any) -> tuple[()]:
+    entrywise = True
+    one_function = True
+
+    def init(self, problem: AbstractProblem, model: Any, given: Any) -> tuple[()]:
+        """No state."""
         return ()
 
-    def observe(self, problem: Any, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
-        return model, {}
+    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+        """``w - h g``, with the lane's own step size ``h``."""
+        loss, gradient = model.loss_and_gradient(problem)
+        go = moves(loss, limits)
+        return steady(jax.tree.map(lambda w, g: w - given * g, model, gradient), state, go)
 
-    def step(self, gradient: Any, state: Any, model: Any, step_size: Any) -> tuple[Any, Any]:
-        return jax.tree.map(lambda w, g: w - step_size * g, model, gradient), state
+    def pace(self, given: Any) -> Any:
+        """Step size: a step is one of Euler's rule for the flow."""
+        return given
 
 
-class OptaxRule(NamedTuple):
-    """An optax transformation in the same shape.
+@dataclasses.dataclass(frozen=True)
+class OptaxRule(AbstractRule):
+    """An optax transformation.
 
     It is shown the factors as matrices, however the loop holds them: some rules (trust ratios, factored moments) treat
     each matrix as one.
@@ -151,24 +138,20 @@ class OptaxRule(NamedTuple):
     transformation: optax.GradientTransformation
     like: Any
 
-    def init(self, model: Any) -> Any:
-        """Start the state of one lane."""
+    entrywise = True
+
+    def init(self, problem: AbstractProblem, model: Any, given: Any) -> Any:
+        """State of the transformation."""
         return self.transformation.init(self.like(model.factors))
 
-    def observe(self, problem: Any, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
-        """Return what is measured: the model as it is, and nothing of the rule's own."""
-        return model, {}
-
-    def step(self, gradient: Any, state: Any, model: Any, step_size: Any) -> tuple[Any, Any]:
-        """Take one step; the step size is the transformation's own affair."""
-        del step_size
+    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+        """Take the transformation's step; its size is the transformation's own affair."""
+        loss, gradient = model.loss_and_gradient(problem)
+        go = moves(loss, limits)
         slope, place = self.like(gradient.factors), self.like(model.factors)
         updates, state = self.transformation.update(slope, state, place)
         moved = jax.tree.map(lambda w, u: w + u.astype(w.dtype), place, updates)
-        return model.like(moved.factors), state
-
-
-FIXED_STEP = _FixedStep()
+        return steady(model.like(moved.factors), state, go)
 
 
 def group_rmsprop(learning_rate: float, beta: float = 0.99, eps: float = 1e-6) -> optax.GradientTransformation:

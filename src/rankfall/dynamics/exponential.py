@@ -10,9 +10,11 @@ from jax.flatten_util import ravel_pytree
 
 from .. import _checks
 from ..factorizations.base import AbstractFactorization
-from .adaptive import AbstractSteps
+from ..problems import AbstractProblem
+from .base import AbstractDescent
 from .krylov import local_model
 from .recording import Record
+from .rules import AbstractRule, Limits, Step
 from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY
 
 # A step that cannot be taken is cut; the next one aims at this share of the disagreement allowed, within these factors.
@@ -29,7 +31,7 @@ _ROUNDINGS = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
-class ExponentialDescent(AbstractSteps):
+class ExponentialDescent(AbstractDescent):
     """Gradient flow on the factors in exponential steps, as long as loss and local quadratic model agree.
 
     A step of time ``h`` solves the flow of the local quadratic model, ``w' = -(g + H (w - w_0))``, in the Krylov space
@@ -83,10 +85,10 @@ class ExponentialDescent(AbstractSteps):
     agreement: float = 0.2
     first_step: float = 1e-2
 
-    _default_steps = 100_000
-    _lanes_a_thread = 1
+    default_steps = 100_000
 
-    def _apart(self, laned: Any) -> bool:
+    def apart(self, laned: Any) -> bool:
+        """Every lane goes by itself."""
         # Eigenvalue problems of several lanes in several threads wait for each other without end (jaxlib 0.10.2).
         return True
 
@@ -97,11 +99,11 @@ class ExponentialDescent(AbstractSteps):
         _checks.positive_number("first_step", self.first_step)
 
     @property
-    def _default_record(self) -> Record:
+    def default_record(self) -> Record:
         """Every step: there are few."""
         return Record(every=1)
 
-    def _rule(self, start: AbstractFactorization) -> Any:
+    def rule(self, problem: AbstractProblem, start: AbstractFactorization) -> AbstractRule:
         """Return what the loop compiles to."""
         numbers = sum(w[0].size for w in start.factors)
         return ExponentialRule(min(self.krylov, numbers), self.agreement, self.first_step)
@@ -120,32 +122,34 @@ class ExponentialProgress(NamedTuple):
     first_loss: Any
     slope: Any
     rejected: Any
-    errors: Any
 
 
-class ExponentialRule(NamedTuple):
-    """What exponential descent compiles to (hashable): the rule of a lane in the loop of the flows."""
+@dataclasses.dataclass(frozen=True)
+class ExponentialRule(AbstractRule):
+    """Exponential steps, cut until loss and local model agree."""
 
     krylov: int
     agreement: float
     first_step: float
 
-    def start(self, problem: Any, model: Any, given: Any) -> ExponentialProgress:
+    steady = False
+
+    def init(self, problem: AbstractProblem, model: Any, given: Any) -> ExponentialProgress:
         """Progress of a lane at the start."""
         loss, slope = model.loss_and_gradient(problem)
         w, g = ravel_pytree(model)[0], ravel_pytree(slope)[0]
         steepness = jnp.linalg.norm(g)
         h = self.first_step * jnp.linalg.norm(w) / jnp.where(steepness > 0, steepness, 1.0)
-        return ExponentialProgress(jnp.zeros((), jnp.float64), h, loss, loss, slope, jnp.zeros((), jnp.int32), {})
+        return ExponentialProgress(jnp.zeros((), jnp.float64), h, loss, loss, slope, jnp.zeros((), jnp.int32))
 
-    def observe(self, problem: Any, model: Any, progress: ExponentialProgress) -> tuple[Any, dict[str, Any]]:
+    def observe(self, problem: AbstractProblem, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
         """Return what is measured: the factors, and what the rule knows on top."""
-        p = progress
+        p = state
         return model, {"loss": p.loss, "time": p.time, "rejected_steps": p.rejected, "step_size": p.h}
 
-    def attempt(self, problem: Any, model: Any, p: ExponentialProgress, limits: Any) -> Any:
-        """Take one step, cut until it can be taken; see `FlowRule.attempt`."""
-        threshold, next_time, last_time = limits
+    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+        """Take one step, cut until it can be taken."""
+        p, next_time = state, limits.next_time
         w, unravel = ravel_pytree(model)
         g = ravel_pytree(p.slope)[0]
 
@@ -195,13 +199,12 @@ class ExponentialRule(NamedTuple):
             first_loss=p.first_loss,
             slope=jax.tree.map(lambda a, b: jnp.where(taken, a, b), unravel(trial.slope), p.slope),
             rejected=p.rejected + cuts,
-            errors={},
         )
         reason = jnp.where(taken, RUNNING, STALLED)
         still = (near.length == 0) | ((~taken | ended) & (-trial.promised <= blur))
         reason = jnp.where(still, STATIONARY, reason)
-        reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
-        return unravel(trial.end), progress, taken, taken & (trial.loss <= threshold), ({}, reason)
+        reason = jnp.where(progress.time >= limits.last_time, FLOW_TIME, reason)
+        return Step(unravel(trial.end), progress, taken, taken & (trial.loss <= limits.threshold), reason)
 
     def _fails(self, trial: "_Trial") -> Any:
         return ~((trial.off <= self.agreement * -trial.promised) & (trial.astray <= _ASTRAY))

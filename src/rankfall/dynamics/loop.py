@@ -1,4 +1,4 @@
-"""The one compiled loop: many steps of many lanes, with records taken inside, for descent and flows alike.
+"""The one compiled loop: many steps of many lanes, with records taken inside, for every rule.
 
 A *round* runs every lane to its next event: a step to record, a loss level, the end. A lane that is there is held, its
 numbers unchanged to the last bit, until the round is over and its record taken. A *chunk* is a number of rounds; Python
@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from .._execution import compiled, in_one_function
-from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STEPS
+from .rules import AbstractRule, Limits, choose
+from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STALLED, STATIONARY, STEPS
 
 # Rounds a chunk can record, fewer where a record is large; how many it does run is chosen while training.
 _ROUNDS, _FEWEST_ROUNDS, _RECORDED_LANES = 256, 32, 2**15
@@ -28,14 +29,16 @@ def most_rounds(lanes: int) -> int:
 
 
 class Lanes(NamedTuple):
-    """State of all lanes: the model and optimiser state with the lane axis where the loop wants it.
+    """State of all lanes: the model and the rule's state with the lane axis where the loop wants it.
 
-    ``ended`` is a reason to stop that a round has found, beyond those of steps and losses.
+    ``given`` is each lane's own (a step size), ``pace`` the flow time of a steady rule's step. ``ended`` is a reason to
+    stop that a round has found, beyond those of steps and losses.
     """
 
     model: Any
     rule_state: Any
-    step_size: Any
+    given: Any
+    pace: Any
     step: Any
     level: Any
     ended: Any
@@ -57,12 +60,11 @@ class Schedule(NamedTuple):
 class Form(NamedTuple):
     """What is compiled: hashable, and equal for runs that share their code.
 
-    ``advance`` runs a round: descent or flow. ``axis`` is where the lanes are in the model's arrays; ``one_function``
-    asks for all steps of a round to be compiled into a single native function (see `in_one_function`).
+    ``axis`` is where the lanes are in the model's arrays; ``one_function`` asks for all steps of a round to be compiled
+    into a single native function (see `in_one_function`).
     """
 
-    advance: Any
-    rule: Any
+    rule: AbstractRule
     probes: Any
     axis: int
     one_function: bool
@@ -70,15 +72,18 @@ class Form(NamedTuple):
 
 @partial(compiled, static_argnames="form")
 def chunk(
-    problem: Any, lanes: Lanes, schedule: Schedule, record_now: Any, rounds: Any, round_steps: Any, *, form: Form
+    data: Any, lanes: Lanes, schedule: Schedule, record_now: Any, rounds: Any, round_steps: Any, *, form: Form
 ) -> Any:
-    """Run up to ``rounds`` rounds of up to ``round_steps`` steps.
+    """Run up to ``rounds`` rounds of up to ``round_steps`` steps (trials, of a rule that may refuse them).
 
-    With ``record_now`` the first round takes no step and records every lane that is running.
+    ``data`` are the problem and its held-out observations, or ``None``. With ``record_now`` the first round takes no
+    step and records every lane that is running.
 
     Returns the lanes, the number of rounds run, and the records: arrays ``(most_rounds, lane, ...)`` whose entries
     count where ``records["recorded"]`` is true.
     """
+    problem, held_out = data
+    advance = _steady_round if form.rule.steady else _adaptive_round
 
     def more(carry: Any) -> Any:
         i, lanes, _ = carry
@@ -87,11 +92,11 @@ def chunk(
     def one_round(carry: Any) -> Any:
         i, lanes, buffer = carry
         at_once = record_now & (i == 0)
-        lanes, arrived, held = form.advance(problem, lanes, schedule, jnp.where(at_once, 0, round_steps), form)
+        lanes, arrived, held = advance(problem, lanes, schedule, jnp.where(at_once, 0, round_steps), form)
         arrived = jnp.where(at_once, lanes.reason == RUNNING, arrived)
 
         def take(lanes: Lanes) -> Any:
-            after, values = _record(problem, lanes, schedule, held, form)
+            after, values = _record(problem, held_out, lanes, schedule, held, form)
             moved = lanes._replace(
                 level=jnp.where(arrived, after.level, lanes.level),
                 reason=jnp.where(arrived, after.reason, lanes.reason),
@@ -105,7 +110,7 @@ def chunk(
         return i + 1, lanes, jax.tree.map(lambda b, v: b.at[i].set(v), buffer, values)
 
     nobody = jnp.zeros(lanes.reason.shape, bool)
-    shapes = jax.eval_shape(lambda lanes: _record(problem, lanes, schedule, nobody, form)[1], lanes)
+    shapes = jax.eval_shape(lambda lanes: _record(problem, held_out, lanes, schedule, nobody, form)[1], lanes)
     most = most_rounds(nobody.size)
     buffer = {name: jnp.zeros((most, *s.shape), s.dtype) for name, s in shapes.items()}
     buffer["recorded"] = jnp.zeros((most, *nobody.shape), bool)
@@ -113,15 +118,15 @@ def chunk(
     return lanes, count, buffer
 
 
-def descend(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, form: Form) -> Any:
+def _steady_round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, form: Form) -> Any:
     """Run lanes to their next event or for ``round_steps`` steps; return them, who has arrived, and who by its loss."""
     running = lanes.reason == RUNNING
-    last = _steps_until(schedule.last_time, lanes.step_size)
-    timed = jax.vmap(_next_timed, in_axes=(None, 0, 0))(schedule.times, lanes.step_size, lanes.step)
+    last = _steps_until(schedule.last_time, lanes.pace)
+    timed = jax.vmap(_next_timed, in_axes=(None, 0, 0))(schedule.times, lanes.pace, lanes.step)
     end = jnp.minimum(jnp.minimum(next_step(lanes.step, schedule), last), timed)
     end = jnp.where(running, end, lanes.step)
     count = jnp.minimum(round_steps, (end - lanes.step).max())
-    limits = (lanes.step_size, threshold_of(lanes, schedule), end)
+    limits = (lanes.given, threshold_of(lanes, schedule), end)
     state = (lanes.model, lanes.rule_state, lanes.step)
     steps = in_one_function(_steps) if form.one_function else _steps
     model, rule_state, step = steps(problem, state, limits, count, form.rule, form.axis)
@@ -129,6 +134,45 @@ def descend(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, fo
     ended = jnp.where(step >= last, FLOW_TIME, RUNNING).astype(lanes.ended.dtype)
     lanes = lanes._replace(model=model, rule_state=rule_state, step=step, ended=ended)
     return lanes, running & (held | (step >= end)), held
+
+
+def _adaptive_round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, form: Form) -> Any:
+    """Run every lane to its next event, or for ``round_steps`` trials; return what `_steady_round` does."""
+    running = lanes.reason == RUNNING
+    threshold = threshold_of(lanes, schedule)
+    following = next_step(lanes.step, schedule)
+
+    def of_lane(lane: Any, given: Any, threshold: Any, following: Any) -> Any:
+        model, rule_state, step, arrived, held, ended = lane
+        at = count_up_to(schedule.times, rule_state.time)
+        next_time = jnp.minimum(schedule.times[at], schedule.last_time)
+        go = ~arrived
+        found = form.rule.step(problem, model, rule_state, given, Limits(threshold, go, next_time, schedule.last_time))
+        taken, met = found.taken & go, found.met & go
+        final = taken | (found.ended == STALLED) | (found.ended == STATIONARY)
+        ended = jnp.where(go & final, found.ended, ended)
+        model, rule_state = choose(taken, found.model, model), choose(go, found.state, rule_state)
+        step = step + taken
+        timed = taken & (rule_state.time >= next_time)
+        arrived = arrived | met | timed | (taken & (step >= following)) | (ended != RUNNING)
+        return model, rule_state, step, arrived, held | met, ended
+
+    def more(carry: Any) -> Any:
+        i, (*_, arrived, _, _) = carry
+        return (i < round_steps) & ~arrived.all()
+
+    def trial(carry: Any) -> Any:
+        i, lane = carry
+        each = alone(of_lane) if running.size == 1 else jax.vmap(of_lane)
+        return i + 1, each(lane, lanes.given, threshold, following)
+
+    nobody = jnp.zeros(running.shape, bool)
+    ended = jnp.zeros(running.shape, lanes.ended.dtype)
+    start = (lanes.model, lanes.rule_state, lanes.step, ~running, nobody, ended)
+    zero = jnp.zeros((), jnp.int64)
+    _, (model, rule_state, step, arrived, held, ended) = lax.while_loop(more, trial, (zero, start))
+    lanes = lanes._replace(model=model, rule_state=rule_state, step=step, ended=ended)
+    return lanes, running & arrived, held
 
 
 def _steps_until(time: Any, step_size: Any) -> Any:
@@ -165,31 +209,28 @@ def alone(function: Any) -> Any:
     return single
 
 
-def _step(problem: Any, rule: Any, state: Any, limits: Any) -> Any:
-    """One step of one lane, or none where its loss is at the threshold or its steps are at their end."""
+def _step(problem: Any, rule: AbstractRule, state: Any, limits: Any) -> Any:
+    """One step of one lane, or none where the rule holds it or its steps are at their end."""
     model, rule_state, step = state
-    step_size, threshold, end = limits
-    loss, gradient = model.loss_and_gradient(problem)
-    go = _moves(loss, threshold, step, end)
-    new_model, new_state = rule.step(gradient, rule_state, model, step_size)
+    given, threshold, end = limits
+    never = jnp.inf
+    found = rule.step(problem, model, rule_state, given, Limits(threshold, step < end, never, never))
+    go = found.taken
     model, rule_state = jax.tree.map(
         lambda new, old: lax.select(jnp.broadcast_to(go, new.shape), new, old),
-        (new_model, new_state),
+        (found.model, found.state),
         (model, rule_state),
     )
     return model, rule_state, step + go.astype(step.dtype)
 
 
-@jax.jit
-def _moves(loss: Any, threshold: Any, step: Any, end: Any) -> Any:
-    # A loss that is not finite holds the lane too: its last finite state is kept.
-    return (loss > threshold) & (loss < jnp.inf) & (step < end)
-
-
-def _record(problem: Any, lanes: Lanes, schedule: Schedule, held: Any, form: Form) -> Any:
+def _record(problem: Any, held_out: Any, lanes: Lanes, schedule: Schedule, held: Any, form: Form) -> Any:
     def of_lane(model: Any, rule_state: Any) -> Any:
         seen, own = form.rule.observe(problem, model, rule_state)
-        end_to_end = seen.full()
+        if held_out is not None:
+            missed = held_out.observe(seen) - held_out.values
+            own = {**own, "held_out_error": jnp.sqrt(jnp.mean(missed * missed))}
+        end_to_end = problem.end_to_end(seen)
         values = {name: probe(problem, seen, end_to_end) for name, probe in form.probes}
         return {"loss": problem.loss_of(seen), **values, **own}
 

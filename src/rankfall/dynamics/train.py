@@ -4,14 +4,18 @@ import time
 from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from .. import _checks
 from .._execution import interrupts, make_room, side_by_side
 from .._version import __version__
+from ..factorizations.base import AbstractFactorization
+from ..networks import Network
 from ..problems import AbstractProblem
 from .base import AbstractDynamics
+from .batch import Task
 from .monitor import Monitor
 from .recording import Record
 from .run import Run, assemble
@@ -26,6 +30,7 @@ def train(
     stop: Stop | None = None,
     record: Record | None = None,
     progress: bool = True,
+    hold_out: float | None = None,
 ) -> Run:
     """Train from a start, or from many at once.
 
@@ -33,8 +38,9 @@ def train(
     ----------
     problem : AbstractProblem
         What is observed, and the loss on it; its ``dtype`` is the precision of the training.
-    start : MatrixFactorization or SpectralFactorization
-        A single start, or lanes; lanes are trained as one compiled batch, each until its own end.
+    start : factorization, or callable Equinox module
+        A single start, or lanes; lanes are trained as one compiled batch, each until its own end. A module is a start
+        on `Supervised` problems.
     dynamics : GradientDescent, GradientFlow, SpectralFlow, ...
         How the start moves.
     stop : Stop, optional
@@ -43,6 +49,9 @@ def train(
         By default 200 log-spaced steps of descent, every step of a flow.
     progress : bool
         Show loss and steps per second on stderr; silent anyway where stderr is no terminal.
+    hold_out : float, optional
+        Share of the observations that training does not see, drawn at random, the same for every run on a problem.
+        Recorded is ``held_out_error``, the root mean square residual there; `best_of` picks the lane by it.
 
     Returns
     -------
@@ -53,7 +62,8 @@ def train(
     Raises
     ------
     ValueError
-        If the start does not fit the problem or a step size is given per lane for another number of lanes.
+        If the start does not fit the problem, a step size is given per lane for another number of lanes, or
+        ``hold_out`` is no share or leaves nothing to hold out.
 
     Examples
     --------
@@ -67,7 +77,7 @@ def train(
     """
     stop = Stop() if stop is None else stop
     if record is None:
-        record = dynamics._default_record if isinstance(dynamics, AbstractDynamics) else Record()
+        record = dynamics.default_record if isinstance(dynamics, AbstractDynamics) else Record()
     for name, value, kind, example in (
         ("problem", problem, AbstractProblem, "a problem such as rf.two_by_two()"),
         ("dynamics", dynamics, AbstractDynamics, "a dynamics such as rf.GradientDescent(1e-2)"),
@@ -78,10 +88,16 @@ def train(
             raise ValueError(f"{name} is {_checks.shortened(value)}, but must be {example}.")
     make_room()
     began = time.monotonic()
-    laned = dynamics._prepare(problem, start)
-    groups = dynamics._groups(laned)
+    held_out = None
+    if hold_out is not None:
+        problem, held_out = problem.hold_out(hold_out)
+    if isinstance(start, eqx.Module) and not isinstance(start, AbstractFactorization) and callable(start):
+        start = Network(start)
+    laned = dynamics.prepare(problem, start)
+    groups = dynamics.groups(laned)
     with interrupts() as interrupted, Monitor(laned.lanes, progress, began, stop, interrupted) as monitor:
-        parts = [dynamics._batch(problem, laned, stop, record, group) for group in groups]
+        task = Task(problem, held_out, laned, stop, record)
+        parts = [dynamics.batch(task, group) for group in groups]
         side_by_side([partial(part.run, monitor) for part in parts])
     reasons = np.concatenate([part.reasons for part in parts])
     final = jax.tree.map(lambda *lanes: np.concatenate(lanes), *[part.final() for part in parts])
@@ -92,6 +108,7 @@ def train(
         **{k: str(v) if isinstance(v, bool | type(None)) else v for k, v in problem.describe().items()},
         **start.describe(),
         **dynamics.describe(),
+        **({} if held_out is None else {"held_out": held_out.observed}),
         "device": jax.devices()[0].platform,
         "jax_version": jax.__version__,
     }

@@ -23,6 +23,8 @@ class AbstractFactorization(eqx.Module):
 
     # Whether an entry costs the same alone as among all, so that nothing is gained by forming the whole.
     by_entries: ClassVar[bool] = False
+    # Whether it is a chain of matrices, whose product is the end-to-end matrix.
+    chain: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

@@ -7,7 +7,7 @@ its users, which would compute it again for each of the ``4 L`` entries of the n
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -28,6 +28,8 @@ class EntrywiseFactorization(eqx.Module):
     """The factors of a `MatrixFactorization`, ``chain[j][row][column]`` being an entry of ``W_{j+1}``."""
 
     chain: tuple[Matrix, ...]
+
+    by_entries: ClassVar[bool] = False
 
     @classmethod
     def split(cls, factors: Sequence[Array]) -> "EntrywiseFactorization":
@@ -78,7 +80,7 @@ def entrywise(start: Any, problem: Any) -> bool:
     if not isinstance(start, MatrixFactorization):
         return False
     tiny = max(extent for w in start.factors for extent in w.shape[-2:]) <= LARGEST
-    return tiny and problem.least_squares and getattr(problem, "pattern", None) is not None
+    return tiny and problem.written_out() is not None
 
 
 @jax.jit

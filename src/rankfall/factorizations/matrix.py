@@ -1,7 +1,7 @@
 """Deep matrix factorization: a solution written as the product of L matrices."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class MatrixFactorization(AbstractFactorization):
     """
 
     factors: tuple[Array, ...]
+
+    chain: ClassVar[bool] = True
 
     def __init__(self, factors: Sequence[Any]) -> None:
         listed = _checks.sequence("factors", factors, "a list of matrices, W_1 first")

@@ -1,6 +1,6 @@
 """End-to-end matrices of balanced deep factorizations by their singular values, in logarithms."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -52,6 +52,8 @@ class SpectralFactorization(eqx.Module):
     log_abs_det: Array
     det_sign: Array
     depth: float = eqx.field(static=True)
+
+    by_entries: ClassVar[bool] = False
 
     @classmethod
     def from_end_to_end(cls, matrix: Any, depth: float, *, rtol: float | None = None) -> "SpectralFactorization":

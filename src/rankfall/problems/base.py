@@ -387,6 +387,10 @@ class AbstractProblem(eqx.Module):
         squares = self.require_least_squares("half_sse()")
         return squares.half_sse(floating("loss", loss))
 
+    def written_out(self) -> tuple[tuple[int, int], ...] | None:
+        """Observed places of a matrix so small that training works entry by entry, else ``None``."""
+        return None
+
     def stripped(self, model: Any) -> "AbstractProblem":
         """Return the same without what training this model does not use: problems of one form share compiled code."""
         return self
@@ -415,6 +419,52 @@ class AbstractProblem(eqx.Module):
         array([1., 0.])
         """
         raise ValueError(f"problem is a {type(self).__name__}, whose observations cannot be taken apart.")
+
+    def hold_out(self, share: float) -> "tuple[AbstractProblem, AbstractProblem]":
+        """Split the observations at random, always in the same way.
+
+        Parameters
+        ----------
+        share : float
+            Share of the observations to hold out, between 0 and 1.
+
+        Returns
+        -------
+        rest, held : AbstractProblem
+
+        Raises
+        ------
+        ValueError
+            If the share is no number between 0 and 1, or so small or large that one of the two parts has none.
+
+        Examples
+        --------
+        >>> import jax, rankfall as rf
+        >>> problem = rf.low_rank_completion((8, 8), 1, 40, key=jax.random.key(0))
+        >>> [part.observed for part in problem.hold_out(0.25)]
+        [30, 10]
+        """
+        if not 0 < _checks.number("hold_out", share) < 1:
+            raise ValueError(f"hold_out is {share:g}, but must be a share of the observations, between 0 and 1.")
+        order = np.random.default_rng(0).permutation(self.samples)
+        free = self._may_be_held_out(order)
+        count = min(round(share * self.samples), len(free))
+        if not 0 < count < self.samples:
+            raise ValueError(
+                f"hold_out is {share:g}, but of {self.samples} observations, of which {len(free)} can be spared, it "
+                "must hold out one at least and leave one; take another share."
+            )
+        held = np.sort(free[:count])
+        rest = np.setdiff1d(np.arange(self.samples), held)
+        return self._rest(rest), self.part(held)
+
+    def _may_be_held_out(self, order: np.ndarray) -> np.ndarray:
+        """Return the numbers of the observations that can be spared, in a random order that is given."""
+        return order
+
+    def _rest(self, which: np.ndarray) -> "AbstractProblem":
+        """Return the problem of what is not held out, in the form that trains fastest."""
+        return self.part(which)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the problem that are written into every result."""

@@ -200,6 +200,17 @@ class MatrixCompletion(AbstractCompletion):
             required_det_sign=_checks.sign("required_det_sign", required_det_sign),
         )
 
+    def part(self, which: Any) -> "MatrixCompletion":
+        """Return the completion from some of the observed entries."""
+        return dataclasses.replace(super().part(which), pattern=None)
+
+    def _rest(self, which: np.ndarray) -> "MatrixCompletion":
+        known = {name: getattr(self, name) for name in ("infimal_rank", "infimal_erank", "required_det_sign", "truth")}
+        form: dict[str, Any] = {"loss": self.loss_function, "dtype": self.dtype}
+        rest = self.from_coo(self.indices[which], self.values[which], self.shape, **form, **known)
+        # What nobody observed is still what is recorded as unobserved.
+        return dataclasses.replace(rest, unobserved_entries=self.unobserved_entries)
+
     def stripped(self, model: Any) -> "MatrixCompletion":
         """Return the same without what only records, theory and the loop of tiny matrices use."""
         known: dict[str, Any] = {"pattern": None, "infimal_rank": None, "infimal_erank": None}

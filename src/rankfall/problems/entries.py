@@ -104,6 +104,11 @@ class AbstractCompletion(AbstractProblem):
         gone: dict[str, Any] = {"mask": None, "target": None}
         return dataclasses.replace(self, indices=self.indices[which], values=self.values[which], **gone)
 
+    def _may_be_held_out(self, order: np.ndarray) -> np.ndarray:
+        """All but one observation of each slice: nothing would be said about a slice without one."""
+        needed = [order[np.unique(self.indices[order, n], return_index=True)[1]] for n in range(len(self.shape))]
+        return order[~np.isin(order, np.concatenate(needed))]
+
     def _formed(self, model: Any) -> bool:
         """Whether the loss is taken of the whole matrix or tensor."""
         return not model.by_entries

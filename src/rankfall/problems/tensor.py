@@ -164,6 +164,12 @@ class TensorCompletion(AbstractCompletion):
         part = super().part(which)
         return eqx.tree_at(lambda p: p.count, part, np.asarray(len(which), self.dtype))
 
+    def _rest(self, which: np.ndarray) -> "TensorCompletion":
+        form: dict[str, Any] = {"loss": self.loss_function, "dtype": self.dtype, "truth": self.truth}
+        rest = self.from_coo(self.indices[which], self.values[which], self.shape, **form)
+        # What nobody observed is still what is recorded as unobserved.
+        return dataclasses.replace(rest, unobserved_entries=self.unobserved_entries)
+
     def stripped(self, model: Any) -> "TensorCompletion":
         """Return the same without what is in the dense form: that is of one shape whatever is observed."""
         if not self._formed(model) or self.mask is None:

@@ -12,14 +12,13 @@ from ..._execution import double_precision
 from ...factorizations import MatrixFactorization, SpectralFactorization
 from ...factorizations.base import AbstractFactorization, check_factorization
 from ..base import AbstractDynamics
+from ..batch import AdaptiveBatch, Task
 from ..recording import Record
-from ..stopping import Stop
 from . import end_to_end, factors, polar, two_by_two
-from .advance import FlowRule
-from .batch import FlowBatch
 from .clock import CLOCKS
 from .explicit import Diffrax
 from .radau import Radau
+from .rule import FlowRule
 from .system import AbstractSystem
 
 # Up to so many numbers an implicit step costs less than the many explicit ones that stiffness asks for.
@@ -34,8 +33,8 @@ class AbstractFlow(AbstractDynamics):
     solver: Any = "auto"
     clock: str = "time"
 
-    _default_steps = 100_000
-    _lanes_a_thread = 1
+    follows_flow = True
+    default_steps = 100_000
 
     def __post_init__(self) -> None:
         if not 1e-15 <= _checks.positive_number("rtol", self.rtol) <= 1e-2:
@@ -47,7 +46,7 @@ class AbstractFlow(AbstractDynamics):
         _checks.one_of("clock", self.clock, CLOCKS)
 
     @property
-    def _default_record(self) -> Record:
+    def default_record(self) -> Record:
         """Every step: an adaptive integrator takes few."""
         return Record(every=1)
 
@@ -55,15 +54,18 @@ class AbstractFlow(AbstractDynamics):
     def _start(self, problem: Any, start: Any) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
 
-    def _batch(self, problem: Any, start: Any, stop: Stop, record: Record, group: np.ndarray) -> FlowBatch:
+    def batch(self, task: Task, group: np.ndarray) -> AdaptiveBatch:
         """Return the lanes of a group, ready to run."""
         with double_precision():
-            system, state, given = self._start(problem, start)
+            problem, stop = task.problem, task.stop
+            system, state, given = self._start(problem, task.start)
             count = sum(int(np.prod(np.shape(a)[1:])) for a in jax.tree.leaves(state))
             rtol = max(self.rtol, 100 * float(np.finfo(problem.dtype).eps))
             rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify(), self.clock)
-            stop = dataclasses.replace(stop, steps=stop.steps or self._default_steps)
-            return FlowBatch(problem.stripped(start), state, given, rule, stop, record, group)
+            stop = dataclasses.replace(stop, steps=stop.steps or self.default_steps)
+            task = task._replace(problem=problem.stripped(task.start), stop=stop)
+            given = tuple(np.asarray(a, dtype=np.float64)[group] for a in given)
+            return AdaptiveBatch(task, rule, state, given, group)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the dynamics that are written into every result."""
@@ -137,7 +139,7 @@ class GradientFlow(AbstractFlow):
         _checks.flag("certify", self.certify)
         _checks.positive_number("balance_tolerance", self.balance_tolerance)
 
-    def _prepare(self, problem: Any, start: Any) -> AbstractFactorization:
+    def prepare(self, problem: Any, start: Any) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
         check_factorization(start, problem)
         laned: AbstractFactorization = start.as_lanes()
@@ -201,7 +203,7 @@ class SpectralFlow(AbstractFlow):
     ('loss', -707107)
     """
 
-    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that the start is balanced and fits, and return it as lanes."""
         spectral = spectral_start("SpectralFlow", problem, start)
         if spectral.depth < 2:
@@ -267,7 +269,7 @@ class EndToEndFlow(AbstractFlow):
                 "solver is 'radau', but must be explicit, such as diffrax.Dopri8(); SpectralFlow is stiff."
             )
 
-    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that the start is balanced and fits, and return it as lanes."""
         return spectral_start("EndToEndFlow", problem, start)
 

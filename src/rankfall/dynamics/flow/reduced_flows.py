@@ -47,7 +47,7 @@ class IdentityFlow(AbstractFlow):
     np.float64(7.977702976)
     """
 
-    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         spectral = _base_start("IdentityFlow", problem, start)
         w = np.asarray(spectral.matrix)
@@ -103,7 +103,7 @@ class SymmetricFlow(AbstractFlow):
     70711
     """
 
-    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         spectral = _base_start("SymmetricFlow", problem, start)
         w = np.asarray(spectral.matrix)
@@ -160,7 +160,7 @@ class AlignedFlow(AbstractFlow):
     array([2.9726, 0.0518])
     """
 
-    def _prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         problem.require_least_squares("AlignedFlow")
         if problem.observed_indices is None or problem.observed != problem.shape[0] * problem.shape[1]:

@@ -1,13 +1,13 @@
-"""A round of a flow: every lane is integrated to its next event, with adaptive steps that land on events exactly."""
+"""The rule of the flows: adaptive steps of an integrator, which land on events exactly."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.flatten_util import ravel_pytree
 
-from .. import loop
+from ...problems import AbstractProblem
+from ..rules import AbstractRule, Limits, Step, choose
 from ..stopping import CERTIFICATE, FLOW_TIME, RUNNING, STALLED, STATIONARY
 from .clock import first_step, passes, until
 from .system import AbstractSystem
@@ -45,8 +45,9 @@ class Progress(NamedTuple):
     errors: Any
 
 
-class FlowRule(NamedTuple):
-    """What a flow compiles to: a system, a solver and a clock (hashable)."""
+@dataclasses.dataclass(frozen=True)
+class FlowRule(AbstractRule):
+    """A system, a solver and a clock."""
 
     system: AbstractSystem
     solver: Any
@@ -54,8 +55,11 @@ class FlowRule(NamedTuple):
     certify: bool
     clock: str
 
-    def start(self, problem: Any, state: Any, given: Any) -> Progress:
+    steady = False
+
+    def init(self, problem: AbstractProblem, model: Any, given: Any) -> Progress:
         """Progress of a lane at the start."""
+        state = model
         constants = self.system.constants(problem, state, given)
         flat, scale = (ravel_pytree(s)[0] for s in (state, self.system.scale(problem, state, constants)))
         slope = ravel_pytree(self.system.velocity(problem, state, constants))[0]
@@ -69,8 +73,9 @@ class FlowRule(NamedTuple):
         field, y, _, _ = self._flat(problem, state, begun)
         return begun._replace(solver=self.solver.init(field, y))
 
-    def observe(self, problem: Any, state: Any, progress: Progress) -> tuple[Any, dict[str, Any]]:
+    def observe(self, problem: AbstractProblem, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
         """State as a factorization, and what the flow knows on top."""
+        state, progress = model, state
         own = {
             "loss": self.system.loss(problem, state, progress.constants),
             "time": progress.time,
@@ -79,10 +84,10 @@ class FlowRule(NamedTuple):
         }
         return self.system.view(problem, state, progress.constants), {**own, **progress.errors}
 
-    def attempt(self, problem: Any, state: Any, progress: Progress, limits: Any) -> Any:
-        """Try one step; return state, progress, whether it was taken, whether a level was met, and a reason to end."""
-        threshold, next_time, last_time = limits
-        system, p = self.system, progress
+    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+        """Try one step; the model is the system's state, the rule's state its progress."""
+        threshold, next_time = limits.threshold, limits.next_time
+        system, state, p = self.system, model, state
         field, y, scale, unravel = self._flat(problem, state, p)
         left = until(self.clock, p.time, next_time, p.unit)
         # A step that would leave a sliver before an event goes to it in two.
@@ -117,12 +122,12 @@ class FlowRule(NamedTuple):
             unit=p.unit,
             h=jnp.where(beyond, to_level, resumed),
             free_h=jnp.where(beyond, jnp.maximum(p.free_h, h), jnp.where(taken, resumed, p.free_h)),
-            solver=_choose(taken, solver, p.solver),
+            solver=choose(taken, solver, p.solver),
             crossings=jnp.where(beyond, p.crossings + 1, jnp.where(taken, 0, p.crossings)),
             tries=jnp.where(beyond, p.tries + 1, jnp.where(met, 0, p.tries)),
             failures=failures,
             rejected=p.rejected + ~good,
-            constants=_choose(taken, constants, p.constants),
+            constants=choose(taken, constants, p.constants),
             errors=p.errors,
         )
         reason = jnp.where(failures > _MOST_FAILURES, STALLED, RUNNING)
@@ -132,14 +137,10 @@ class FlowRule(NamedTuple):
         still = still & (rate <= _CANCELLED**2 * system.gain(moved, p.constants) * after)
         still = still & (system.escape(problem, moved, constants) * progress.time <= _GROWS)
         reason = jnp.where(still, STATIONARY, reason)
-        reason = jnp.where(progress.time >= last_time, FLOW_TIME, reason)
-        return moved, progress, taken, met, self._certified(problem, moved, progress, after, reason)
-
-    def _certified(self, problem: Any, state: Any, p: Progress, loss: Any, reason: Any) -> Any:
-        """Return errors of what is conserved, and why the lane ends if it does."""
-        errors, lost = self.system.watch(problem, state, loss, p.constants)
+        reason = jnp.where(progress.time >= limits.last_time, FLOW_TIME, reason)
+        errors, lost = system.watch(problem, moved, after, progress.constants)
         reason = jnp.where(lost & self.certify, CERTIFICATE, reason)
-        return errors, reason
+        return Step(moved, progress._replace(errors=choose(taken, errors, p.errors)), taken, met, reason)
 
     def _flat(self, problem: Any, state: Any, p: Progress) -> tuple[Any, Any, Any, Any]:
         """Return the velocity by the clock, the vector that it moves, the scale of that, and the state from it."""
@@ -162,49 +163,5 @@ class FlowRule(NamedTuple):
         return by_logarithm, y, ravel_pytree((scale, age))[0], lambda v: unravel(v)[0]
 
 
-def flow(problem: Any, lanes: loop.Lanes, schedule: loop.Schedule, round_steps: Any, form: loop.Form) -> Any:
-    """Run every lane to its next event, or for ``round_steps`` trials; see `loop.descend`."""
-    running = lanes.reason == RUNNING
-    threshold = loop.threshold_of(lanes, schedule)
-    next_step = loop.next_step(lanes.step, schedule)
-
-    def of_lane(lane: Any, threshold: Any, next_step: Any) -> Any:
-        state, progress, step, arrived, held, ended = lane
-        at = loop.count_up_to(schedule.times, progress.time)
-        next_time = jnp.minimum(schedule.times[at], schedule.last_time)
-        limits = (threshold, next_time, schedule.last_time)
-        moved, after, taken, met, (errors, reason) = form.rule.attempt(problem, state, progress, limits)
-        go = ~arrived
-        taken, met = taken & go, met & go
-        ended = jnp.where(go & (taken | (reason == STALLED) | (reason == STATIONARY)), reason, ended)
-        after = after._replace(errors=_choose(taken, errors, progress.errors))
-        state, progress = _choose(taken, moved, state), _choose(go, after, progress)
-        step = step + taken
-        timed = taken & (progress.time >= next_time)
-        arrived = arrived | met | timed | (taken & (step >= next_step)) | (ended != RUNNING)
-        return state, progress, step, arrived, held | met, ended
-
-    def more(carry: Any) -> Any:
-        i, (*_, arrived, _, _) = carry
-        return (i < round_steps) & ~arrived.all()
-
-    def trial(carry: Any) -> Any:
-        i, lane = carry
-        each = loop.alone(of_lane) if running.size == 1 else jax.vmap(of_lane)
-        return i + 1, each(lane, threshold, next_step)
-
-    nobody = jnp.zeros(running.shape, bool)
-    ended = jnp.zeros(running.shape, lanes.ended.dtype)
-    start = (lanes.model, lanes.rule_state, lanes.step, ~running, nobody, ended)
-    zero = jnp.zeros((), jnp.int64)
-    _, (model, rule_state, step, arrived, held, ended) = lax.while_loop(more, trial, (zero, start))
-    lanes = lanes._replace(model=model, rule_state=rule_state, step=step, ended=ended)
-    return lanes, running & arrived, held
-
-
 def _norm(values: Any) -> Any:
     return jnp.sqrt(jnp.mean(values * values))
-
-
-def _choose(flag: Any, new: Any, old: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(flag, a, b), new, old)
