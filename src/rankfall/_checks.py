@@ -3,6 +3,7 @@
 import difflib
 import numbers
 import operator
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,10 @@ def array(name: str, value: Any, expected: str = _NUMBERS) -> np.ndarray:
 def real(name: str, value: Any, dtype: Any = np.float64) -> np.ndarray:
     """Return an array of real numbers; refuse words, complex numbers and rows of unequal length.
 
-    Objects (``None``, fractions) count where each turns into a number. ``None`` and the masked entries of a masked
-    array turn into NaN, "not observed".
+    Objects (``None``, fractions) count where each turns into a number. ``None``, the masked entries of a masked array
+    and the missing ones of pandas turn into NaN, "not observed".
     """
-    came = array(name, value)
+    came = _without_na(array(name, value))
     try:
         # Words among objects would turn into numbers.
         good = came.dtype.kind in "biufO" and not any(isinstance(x, str | bytes) for x in _objects(came))
@@ -287,6 +288,15 @@ def same_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...], rem
     """Refuse an array whose shape is not the expected one."""
     if tuple(shape) != tuple(expected):
         raise ValueError(f"{name} has shape {tuple(shape)}, but must have shape {tuple(expected)}{_tail(remedy)}.")
+
+
+def _without_na(came: np.ndarray) -> np.ndarray:
+    """Put NaN where an array of objects has pandas' mark of a missing value, which turns into no number."""
+    pandas = sys.modules.get("pandas")
+    if came.dtype != object or pandas is None:
+        return came
+    missing = [x is pandas.NA for x in came.flat]
+    return np.where(np.reshape(missing, came.shape), np.nan, came) if any(missing) else came
 
 
 def _objects(came: np.ndarray) -> Iterable[Any]:

@@ -1,6 +1,7 @@
 """Matrix completion: some entries are observed, the others are for the training to choose."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -92,10 +93,52 @@ class MatrixCompletion(AbstractCompletion):
         >>> rf.MatrixCompletion.from_dense([[np.nan, 1.0], [1.0, 0.0]]).observed
         3
         """
+        if _is_sparse(array):
+            raise ValueError(
+                f"array is a sparse {type(array).__name__}, but must be dense, with NaN where nothing was observed; "
+                "MatrixCompletion.from_sparse takes what is not stored as unobserved."
+            )
         dense = _matrix("array", array)
         _checks.finite("array", np.where(np.isnan(dense), 0.0, dense), "NaN marks an unobserved entry")
         indices = _some("array", np.argwhere(~np.isnan(dense)))
         return cls.from_coo(indices, dense[tuple(indices.T)], dense.shape, **options)
+
+    @classmethod
+    def from_sparse(cls, matrix: Any, **options: Any) -> "MatrixCompletion":
+        """Build the problem from a sparse matrix of SciPy: what is stored is observed, zeros too.
+
+        Parameters
+        ----------
+        matrix : scipy.sparse matrix or array, shape (rows, columns)
+            What is not stored is unobserved, never zero. Of entries that are stored twice SciPy's sum is taken.
+        **options
+            As in `from_coo`.
+
+        Returns
+        -------
+        MatrixCompletion
+
+        Raises
+        ------
+        ValueError
+            If it is no sparse matrix, stores nothing, or a stored value is NaN or infinite.
+
+        Examples
+        --------
+        >>> import rankfall as rf, scipy.sparse
+        >>> stored = scipy.sparse.coo_array(([1.0, 1.0, 0.0], ([0, 1, 1], [1, 0, 1])), shape=(2, 2))
+        >>> rf.MatrixCompletion.from_sparse(stored).observed
+        3
+        """
+        if not _is_sparse(matrix) or matrix.ndim != 2:
+            raise ValueError(
+                f"matrix is {_checks.shortened(matrix)}, but must be a sparse matrix of SciPy; from_dense takes arrays "
+                "with NaN, from_coo coordinates."
+            )
+        coo = matrix.tocoo(copy=True)
+        coo.sum_duplicates()
+        indices = np.stack((coo.row, coo.col), axis=1).astype(np.int64)
+        return cls.from_coo(indices, coo.data, tuple(int(n) for n in coo.shape), **options)
 
     @classmethod
     def from_mask(cls, array: Any, mask: Any, **options: Any) -> "MatrixCompletion":
@@ -241,6 +284,11 @@ def _pattern(indices: np.ndarray, shape: tuple[int, int]) -> tuple[tuple[int, in
     if shape[0] * shape[1] > _WRITTEN_OUT:
         return None
     return tuple((int(i), int(j)) for i, j in indices)
+
+
+def _is_sparse(value: Any) -> bool:
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and bool(sparse.issparse(value))
 
 
 def _matrix(name: str, value: Any) -> np.ndarray:

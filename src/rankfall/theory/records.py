@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rankfall.dynamics import EndToEndFlow, GradientDescent
+from rankfall.dynamics import EndToEndFlow
 from rankfall.theory._inputs import FloatArray
 from rankfall.theory.family import Family
 
@@ -38,7 +38,7 @@ class Records:
     @property
     def flow(self) -> bool:
         """Whether it is the flow that the theorems speak about, and not descent."""
-        return not isinstance(self.run.dynamics, GradientDescent)
+        return bool(self.run.dynamics.follows_flow)
 
     @property
     def double(self) -> bool:
