@@ -17,7 +17,7 @@ import pytest
 import rankfall
 from rankfall.factorizations import cp, hierarchical_start, initialisation, tucker
 
-MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "dynamics", "theory",
+MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "dynamics", "claims", "theory",
            "references", "comparison", "experiments", "plots", "report", "cli")  # fmt: skip
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 # Where the options go that a function hands on.

@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import measures, networks, problems, references, theory
+from . import claims, measures, networks, problems, references, theory
 from ._version import __version__
 from .challenges import Challenge, challenge
 from .comparison import Comparison, Verdict, compare
@@ -72,6 +72,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "challenge",
+    "claims",
     "commuting_sensing",
     "compare",
     "group_rmsprop",

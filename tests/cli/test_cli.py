@@ -14,8 +14,8 @@ import xarray as xr
 
 import rankfall
 import rankfall.report
+from rankfall.claims import Claim
 from rankfall.cli import main
-from rankfall.theory.claim import Claim
 
 SOURCE = str(Path(rankfall.__file__).parents[1])
 

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel
 
 import rankfall
+from rankfall.claims import Claim
 from rankfall.experiments import Settings as AnySettings
-from rankfall.theory.claim import Claim
 
 
 class Settings(AnySettings):

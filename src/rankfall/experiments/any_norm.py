@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..claims import Claim, at_least, at_most
 from ..dynamics import Record, SpectralFlow, Stop, train
 from ..factorizations import SpectralFactorization
 from ..measures import nuclear_norm
@@ -12,7 +13,6 @@ from ..problems import MatrixSensing, two_by_two
 from ..references import NormMinimal, NuclearNorm
 from ..references.norms import norm_of
 from ..theory import solution
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, not_interrupted
 
 SOURCE = "Razin and Cohen (2020), theorem 1"

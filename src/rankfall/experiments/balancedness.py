@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import PchipInterpolator
 
+from ..claims import Claim, at_most, close_to
 from ..dynamics import GradientFlow
 from ..factorizations import MatrixFactorization
 from ..problems import two_by_two
-from ..theory.claim import Claim, at_most, close_to
 from .base import Experiment, Settings, join, lanes_of, last, recorded, run_all
 from .flows import STATE, largest, run_flow
 

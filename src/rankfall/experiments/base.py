@@ -14,9 +14,9 @@ import pydantic
 import xarray as xr
 
 from .._execution import interrupts, side_by_side
+from ..claims import Claim
 from ..dynamics import GradientDescent, Record, Run, Stop, train
 from ..factorizations import MatrixFactorization
-from ..theory.claim import Claim
 
 
 class UserFile(pydantic.BaseModel):

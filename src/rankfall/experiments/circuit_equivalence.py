@@ -13,11 +13,11 @@ from jax import lax
 
 from .. import measures
 from .._execution import compiled, double_precision
+from ..claims import Claim, at_least, at_most
 from ..dynamics import GradientDescent, Record, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
 from ..networks import DeepCircuit, ShallowCircuit, one_hot
 from ..problems import MatrixCompletion, TensorCompletion
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, not_interrupted, run_all
 
 SHALLOW = "Cohen, Sharir and Shashua (2016), section 3"

@@ -11,10 +11,10 @@ import numpy as np
 import xarray as xr
 
 from .._execution import double_precision
+from ..claims import Claim, at_least, at_most
 from ..dynamics import ExponentialDescent, Record, Stop, train
 from ..factorizations import CPFactorization
 from ..problems import TensorCompletion
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, join, lanes_of, not_interrupted, run_all
 
 SOURCE = "Razin, Maman and Cohen (2021)"

@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 
 from .. import theory
+from ..claims import Claim, at_least, at_most, close_to
 from ..factorizations import SpectralFactorization
 from ..problems import two_by_two
-from ..theory.claim import Claim, at_least, at_most, close_to
 from .base import Experiment, Settings, join, lanes_of, last
 from .flows import STATE, largest, run_flow
 

@@ -4,9 +4,9 @@ import numpy as np
 import xarray as xr
 
 from .. import theory
+from ..claims import Claim, at_most
 from ..factorizations import SpectralFactorization
 from ..problems import two_by_two
-from ..theory.claim import Claim, at_most
 from .base import Experiment, Settings, join, lanes_of, signed_starts
 from .flows import STATE, largest, run_flow
 

@@ -9,10 +9,10 @@ import xarray as xr
 
 from .. import measures, theory
 from .._execution import raise_if_interrupted
+from ..claims import Claim, at_least, at_most, close_to
 from ..dynamics import Record, Stop
 from ..factorizations import MatrixFactorization
 from ..problems import two_by_two
-from ..theory.claim import Claim, at_least, at_most, close_to
 from .base import Experiment, Settings, join, last, run_all, run_lanes, signed_starts
 
 SOURCE = "Razin and Cohen (2020), section 3.2"

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import xarray as xr
 
+from ..claims import Claim, at_least, at_most
 from ..dynamics import AdaptiveDescent, Record, Stop, train
 from ..factorizations import MatrixFactorization
 from ..measures import nuclear_norm
 from ..problems import low_rank_completion
 from ..references import FillWithZeros, NuclearNorm
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, not_interrupted, run_all
 
 SOURCE = "Candes and Recht (2009), theorem 1.3"

@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 
 from .. import theory
+from ..claims import Claim, at_least, at_most
 from ..dynamics import Record, Stop
 from ..factorizations import MatrixFactorization
 from ..problems import two_by_two
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, join, lanes_of, last, recorded, run_all, run_lanes, signed_starts, worst_ratio
 from .flows import STATE, energy_error, largest, run_flow
 

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from .._execution import compiled, double_precision
+from ..claims import Claim, at_most
 from ..dynamics import AdaptiveDescent, ExponentialDescent, Record, Run, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
 from ..problems import (
@@ -19,7 +20,6 @@ from ..problems import (
     low_hierarchical_rank_completion,
     low_rank_completion,
 )
-from ..theory.claim import Claim, at_most
 from .base import Experiment, Settings, join, not_interrupted, run_all
 
 SOURCE = "Razin, Maman and Cohen (2022)"

@@ -12,11 +12,11 @@ import xarray as xr
 
 from .. import measures
 from .._types import Array
+from ..claims import Claim, at_least, at_most
 from ..dynamics import ExponentialDescent, Record, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization
 from ..networks import DeepCircuit, GridNetwork, ShallowCircuit
 from ..problems import TensorCompletion
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, join, lanes_of, last, not_interrupted, run_all
 
 SOURCE = "Razin and Cohen (2020), section 7"

@@ -9,10 +9,10 @@ import xarray as xr
 
 from .. import theory
 from .._execution import double_precision
+from ..claims import Claim, at_most
 from ..dynamics import GradientDescent, Record, Stop, train
 from ..factorizations import MatrixFactorization
 from ..problems import LinearRegression
-from ..theory.claim import Claim, at_most
 from .base import Experiment, Settings, not_interrupted, shared_attrs
 
 SOURCE = "Razin and Cohen (2020), introduction"

@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 
 from .. import measures
+from ..claims import Claim, at_least, at_most
 from ..dynamics import ExponentialDescent, GradientDescent, Record, Stop, group_rmsprop, train
 from ..factorizations import MatrixFactorization
 from ..problems import low_rank_completion, low_rank_sensing
 from ..references import NuclearNorm
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, not_interrupted, run_all
 
 SOURCE = "Arora, Cohen, Hu and Luo (2019), figures 1 and 2"

@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from .. import measures
+from ..claims import Claim, at_least, at_most
 from ..dynamics import ExponentialDescent, Record, Stop, train
 from ..factorizations import CPFactorization, MatrixFactorization
 from ..problems import MatrixCompletion, TensorCompletion
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, not_interrupted, run_all
 
 SOURCE = "Razin and Cohen (2020), section 6; Arora, Cohen, Hu and Luo (2019)"

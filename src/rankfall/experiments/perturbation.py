@@ -8,9 +8,9 @@ import xarray as xr
 
 from .. import theory
 from .._types import Array
+from ..claims import Claim, at_least, at_most
 from ..dynamics import Record, Stop
 from ..problems import two_by_two
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, join, lanes_of, last, run_all, run_lanes, signed_starts, worst_ratio
 
 SOURCE = "Razin and Cohen (2020), theorem 2"

@@ -14,7 +14,7 @@ from jax import lax
 from pydantic import Field
 
 from .._execution import compiled, double_precision, raise_if_interrupted
-from ..theory.claim import Claim, at_least, at_most
+from ..claims import Claim, at_least, at_most
 from .base import Experiment, Settings, run_all
 
 SOURCE = "Razin, Maman and Cohen (2021), section 5, figure 3"

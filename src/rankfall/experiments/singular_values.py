@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import xarray as xr
 
+from ..claims import Claim, at_most
 from ..dynamics import GradientFlow, Record, Stop, train
 from ..problems import MatrixCompletion, low_rank_completion, two_by_two
-from ..theory.claim import Claim, at_most
 from .base import Experiment, Settings, join, lanes_of, not_interrupted, run_all, signed_starts
 from .flows import largest
 

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from .. import measures, theory
-from ..theory.claim import Claim, at_least, at_most, close_to
+from ..claims import Claim, at_least, at_most, close_to
 from .base import Experiment, Settings
 
 SOURCE = "Razin and Cohen (2020), section 3.1"

@@ -11,12 +11,12 @@ import scipy.linalg
 import xarray as xr
 
 from .. import _checks, measures
+from ..claims import Claim, at_most
 from ..dynamics import AdaptiveDescent, GradientFlow, Record, Stop, train
 from ..factorizations import MatrixFactorization
 from ..measures._namespace import namespace
 from ..problems import MatrixCompletion, low_rank_completion
 from ..problems.movielens import WANTED, ratings
-from ..theory.claim import Claim, at_most
 from .base import Experiment, Settings, UserFile, join, lanes_of, last, not_interrupted, run_all
 
 SOURCE = "Arora, Cohen, Hu and Luo (2019), figure 3"

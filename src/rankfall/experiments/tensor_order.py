@@ -10,10 +10,10 @@ import xarray as xr
 
 from .. import measures
 from .._execution import double_precision
+from ..claims import Claim, at_least, at_most
 from ..dynamics import AdaptiveDescent, ExponentialDescent, Record, Stop, train
 from ..factorizations import CPFactorization
 from ..problems import TensorCompletion
-from ..theory.claim import Claim, at_least, at_most
 from .base import Experiment, Settings, not_interrupted
 from .targets import Targets, read_targets
 

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from .. import _checks
-from ..theory.claim import Claim
+from ..claims import Claim
 from . import store
 
 

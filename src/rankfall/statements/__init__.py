@@ -10,7 +10,7 @@ from functools import partial
 
 from .. import _checks
 from .._execution import interrupts, raise_if_interrupted, side_by_side
-from ..theory.claim import Claim
+from ..claims import Claim
 from . import conjectures, dynamics, networks, solutions, tensors, theorems
 
 STATEMENTS: dict[str, Callable[[], list[Claim]]] = {

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from .. import measures
+from ..claims import Claim
 from ..comparison import compare
 from ..dynamics import LinearFlow, Record, SpectralFlow, Stop, train
 from ..experiments import nuclear_norm_or_not
@@ -11,7 +12,6 @@ from ..experiments.base import read_settings
 from ..factorizations import MatrixFactorization, SpectralFactorization
 from ..problems import commuting_sensing, two_by_two
 from ..theory import at_least, at_most
-from ..theory.claim import Claim
 
 LOSS = 1e-8
 

@@ -1,8 +1,8 @@
 """The hypothesis of the talk on networks that are not factorizations: training keeps their mapping's rank low."""
 
+from ..claims import Claim
 from ..experiments import mapping_rank
 from ..experiments.base import read_settings
-from ..theory.claim import Claim
 
 NETWORK = "tanh network"
 

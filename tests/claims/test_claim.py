@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from rankfall.theory import Claim, at_least, at_most, close_to
+from rankfall.claims import Claim, at_least, at_most, close_to
 
 WORDS = ("name", "statement", "source")
 CONTROL = {"what": "det < 0", "measured": np.float64(0.2), "fails": np.bool_(True)}

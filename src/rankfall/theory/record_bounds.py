@@ -1,4 +1,4 @@
-"""The statements that are put to a run: theorems about each recorded matrix, and their constants.
+"""Bounds that are put to each recorded matrix of a run: the theorems about one matrix, with their constants.
 
 They are true of every matrix whose determinant has the required sign; ``evolution`` has those about the way from one
 record to the next.
