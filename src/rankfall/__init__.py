@@ -1,9 +1,17 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import claims, measures, networks, problems, references, theory
+from . import claims, datasets, measures, networks, problems, references, theory
 from ._version import __version__
 from .challenges import Challenge, challenge
 from .comparison import Comparison, Verdict, compare
+from .datasets import (
+    commuting_sensing,
+    low_cp_rank_completion,
+    low_hierarchical_rank_completion,
+    low_rank_completion,
+    low_rank_sensing,
+    read_movielens,
+)
 from .dynamics import (
     AdaptiveDescent,
     AlignedFlow,
@@ -34,12 +42,6 @@ from .problems import (
     MatrixSensing,
     TensorCompletion,
     TensorSensing,
-    commuting_sensing,
-    low_cp_rank_completion,
-    low_hierarchical_rank_completion,
-    low_rank_completion,
-    low_rank_sensing,
-    read_movielens,
     two_by_two,
 )
 
@@ -75,6 +77,7 @@ __all__ = [
     "claims",
     "commuting_sensing",
     "compare",
+    "datasets",
     "group_rmsprop",
     "low_cp_rank_completion",
     "low_hierarchical_rank_completion",

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from ..claims import Claim, at_least, at_most
+from ..datasets import low_rank_completion
 from ..dynamics import AdaptiveDescent, Record, Stop, train
 from ..factorizations import MatrixFactorization
 from ..measures import nuclear_norm
-from ..problems import low_rank_completion
 from ..references import FillWithZeros, NuclearNorm
 from .base import Experiment, Settings, not_interrupted, run_all
 

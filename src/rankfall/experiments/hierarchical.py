@@ -12,14 +12,10 @@ import xarray as xr
 
 from .._execution import compiled, double_precision
 from ..claims import Claim, at_most
+from ..datasets import low_cp_rank_completion, low_hierarchical_rank_completion, low_rank_completion
 from ..dynamics import AdaptiveDescent, ExponentialDescent, Record, Run, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
-from ..problems import (
-    TensorCompletion,
-    low_cp_rank_completion,
-    low_hierarchical_rank_completion,
-    low_rank_completion,
-)
+from ..problems import TensorCompletion
 from .base import Experiment, Settings, join, not_interrupted, run_all
 
 SOURCE = "Razin, Maman and Cohen (2022)"

@@ -9,9 +9,9 @@ import xarray as xr
 
 from .. import measures
 from ..claims import Claim, at_least, at_most
+from ..datasets import low_rank_completion, low_rank_sensing
 from ..dynamics import ExponentialDescent, GradientDescent, Record, Stop, group_rmsprop, train
 from ..factorizations import MatrixFactorization
-from ..problems import low_rank_completion, low_rank_sensing
 from ..references import NuclearNorm
 from .base import Experiment, Settings, not_interrupted, run_all
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from importlib import resources
 from typing import Any
 
 import jax
@@ -15,11 +14,11 @@ from pydantic import Field
 
 from .._execution import compiled, double_precision, raise_if_interrupted
 from ..claims import Claim, at_least, at_most
+from ..datasets.images import CLASSES, PIXELS, images
 from .base import Experiment, Settings, run_all
 
 SOURCE = "Razin, Maman and Cohen (2021), section 5, figure 3"
 VARIANTS = ("original", "random labels", "random images")
-CLASSES, PIXELS = 10, 64
 # Steps between two looks for Ctrl-C.
 CHUNK = 50
 # Labels are 2 and 0; with squared errors divided by 4 the error is that of labels 1 and 0.
@@ -65,15 +64,6 @@ def compute(settings: RankOfData, progress: bool) -> xr.Dataset:
     dataset.attrs = {"images": len(train), "test_images": len(test), "order": PIXELS, "compared": settings.compared}
     dataset.attrs |= {"problem": "one class against all, by a CP factorization", "loss": "mse", "dtype": "float64"}
     return dataset
-
-
-def images(part: str, each: int) -> np.ndarray:
-    """Return the first images of every class, shape ``(images, pixels)``, as zeros and ones; see data/README.md."""
-    with resources.files(__package__).joinpath("data", "fashion8.npz").open("rb") as file, np.load(file) as stored:
-        packed = stored[part][:, :each]
-    if packed.shape[1] < each:
-        raise ValueError(f"{part}_images is {each}, but there are {packed.shape[1]} images of each class.")
-    return np.unpackbits(packed, axis=-1).reshape(CLASSES * each, PIXELS).astype(float)
 
 
 def one_against_all(count: int) -> np.ndarray:

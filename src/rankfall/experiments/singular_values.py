@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from ..claims import Claim, at_most
+from ..datasets import low_rank_completion
 from ..dynamics import GradientFlow, Record, Stop, train
-from ..problems import MatrixCompletion, low_rank_completion, two_by_two
+from ..problems import MatrixCompletion, two_by_two
 from .base import Experiment, Settings, join, lanes_of, not_interrupted, run_all, signed_starts
 from .flows import largest
 

@@ -12,11 +12,12 @@ import xarray as xr
 
 from .. import _checks, measures
 from ..claims import Claim, at_most
+from ..datasets import low_rank_completion
+from ..datasets.movielens import WANTED, ratings
 from ..dynamics import AdaptiveDescent, GradientFlow, Record, Stop, train
 from ..factorizations import MatrixFactorization
 from ..measures._namespace import namespace
-from ..problems import MatrixCompletion, low_rank_completion
-from ..problems.movielens import WANTED, ratings
+from ..problems import MatrixCompletion
 from .base import Experiment, Settings, UserFile, join, lanes_of, last, not_interrupted, run_all
 
 SOURCE = "Arora, Cohen, Hu and Luo (2019), figure 3"

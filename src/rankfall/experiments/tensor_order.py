@@ -6,18 +6,26 @@ from typing import Any
 
 import jax
 import numpy as np
+import pydantic
 import xarray as xr
 
-from .. import measures
+from .. import _checks, measures
 from .._execution import double_precision
 from ..claims import Claim, at_least, at_most
+from ..datasets.targets import targets
 from ..dynamics import AdaptiveDescent, ExponentialDescent, Record, Stop, train
 from ..factorizations import CPFactorization
 from ..problems import TensorCompletion
-from .base import Experiment, Settings, not_interrupted
-from .targets import Targets, read_targets
+from .base import Experiment, Settings, UserFile, not_interrupted
 
 SOURCE = "Razin and Cohen (2020), section 6"
+
+
+class Targets(UserFile):
+    """The user's tensors and orders of observation by rank."""
+
+    tensors: dict[int, np.ndarray] = pydantic.Field(exclude=True, repr=False)
+    orders: dict[int, np.ndarray] = pydantic.Field(exclude=True, repr=False)
 
 
 class TensorOrder(Settings):
@@ -50,7 +58,9 @@ class TensorOrder(Settings):
 
     def with_targets(self, file: Any) -> "TensorOrder":
         """Return these settings with tensors and orders of observation out of a file, which is checked."""
-        return self.model_copy(update={"targets": read_targets(file, self.ranks, self.shape, min(self.observed))})
+        content = _checks.content("targets", file, "an .npz file")
+        tensors, orders = targets(file, content, self.ranks, self.shape, min(self.observed))
+        return self.model_copy(update={"targets": Targets.of(file, content, tensors=tensors, orders=orders)})
 
 
 def compute(settings: TensorOrder, progress: bool) -> xr.Dataset:

@@ -1,11 +1,8 @@
-"""What is observed, and the loss on it: completion, sensing, regression, the two-by-two family, synthetic data."""
+"""What is observed, and the loss on it: completion, sensing, regression, the two-by-two family."""
 
 from .base import AbstractProblem
 from .completion import MatrixCompletion
 from .linear import LinearRegression, MatrixSensing
-from .movielens import read_movielens
-from .synthetic import commuting_sensing, low_rank_completion, low_rank_sensing
-from .synthetic_tensors import low_cp_rank_completion, low_hierarchical_rank_completion
 from .tensor import TensorCompletion, TensorSensing
 from .two_by_two import two_by_two
 
@@ -16,11 +13,5 @@ __all__ = [
     "MatrixSensing",
     "TensorCompletion",
     "TensorSensing",
-    "commuting_sensing",
-    "low_cp_rank_completion",
-    "low_hierarchical_rank_completion",
-    "low_rank_completion",
-    "low_rank_sensing",
-    "read_movielens",
     "two_by_two",
 ]

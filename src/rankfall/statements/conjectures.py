@@ -6,11 +6,12 @@ import numpy as np
 from .. import measures
 from ..claims import Claim
 from ..comparison import compare
+from ..datasets import commuting_sensing
 from ..dynamics import LinearFlow, Record, SpectralFlow, Stop, train
 from ..experiments import nuclear_norm_or_not
 from ..experiments.base import read_settings
 from ..factorizations import MatrixFactorization, SpectralFactorization
-from ..problems import commuting_sensing, two_by_two
+from ..problems import two_by_two
 from ..theory import at_least, at_most
 
 LOSS = 1e-8

@@ -69,7 +69,7 @@ def test_rank_by_level():
 
 def test_the_truth_is_a_hierarchical_factorization_of_that_width():
     """What the generator forms node by node is what the factorization forms of the same matrices."""
-    from rankfall.problems.synthetic_tensors import _formed, _normal, _shapes
+    from rankfall.datasets.synthetic_tensors import _formed, _normal, _shapes
 
     tree, shape = ((0, (1, 2)), 3), (3, 4, 2, 5)
     weights = _normal(KEY, list(_shapes(tree, shape, [1, 2, 3, 4])))

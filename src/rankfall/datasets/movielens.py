@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .completion import MatrixCompletion
+from ..problems import MatrixCompletion
 
 # What the words of a refusal say is wanted, and where it is to be had.
 WANTED = "the file u.data of MovieLens 100K, which is on GroupLens' page of that data set"

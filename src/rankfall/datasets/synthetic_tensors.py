@@ -11,8 +11,8 @@ import numpy as np
 from .. import _checks
 from .._execution import double_precision
 from ..measures.flattening import modes_below, tree_of_modes
+from ..problems import TensorCompletion
 from .synthetic import observe, scaled
-from .tensor import TensorCompletion
 
 
 def low_cp_rank_completion(

@@ -6,22 +6,15 @@ import zlib
 from typing import Any
 
 import numpy as np
-import pydantic
-
-from .. import _checks
-from .base import UserFile
 
 
-class Targets(UserFile):
-    """Tensors and orders of observation by rank."""
+def targets(
+    file: Any, content: bytes, ranks: list[int], shape: tuple[int, ...], fewest: int
+) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Return tensors of one shape and orders of observation by rank, checked, of the content of a file.
 
-    tensors: dict[int, np.ndarray] = pydantic.Field(exclude=True, repr=False)
-    orders: dict[int, np.ndarray] = pydantic.Field(exclude=True, repr=False)
-
-
-def read_targets(file: Any, ranks: list[int], shape: tuple[int, ...], fewest: int) -> Targets:
-    """Read and check a file of targets of some ranks and one shape; ``fewest`` observations must reach every slice."""
-    content = _checks.content("targets", file, "an .npz file")
+    The first ``fewest`` observations must reach every slice.
+    """
     start = {rank: f"rank_{rank}_order_{len(shape)}" for rank in ranks}
     names = {rank: (f"{known}_target", f"{known}_observation_order") for rank, known in start.items()}
     arrays = _arrays(file, content, [name for pair in names.values() for name in pair])
@@ -29,7 +22,7 @@ def read_targets(file: Any, ranks: list[int], shape: tuple[int, ...], fewest: in
     for rank, (tensor, places) in names.items():
         tensors[rank] = _tensor(file, tensor, arrays[tensor], shape)
         orders[rank] = _order(file, places, arrays[places], shape, fewest)
-    return Targets.of(file, content, tensors=tensors, orders=orders)
+    return tensors, orders
 
 
 def _arrays(file: Any, content: bytes, names: list[str]) -> dict[str, np.ndarray]:

@@ -7,8 +7,7 @@ import numpy as np
 
 from .. import _checks
 from .._execution import double_precision
-from .completion import MatrixCompletion
-from .linear import MatrixSensing
+from ..problems import MatrixCompletion, MatrixSensing
 
 
 def low_rank_completion(
@@ -159,7 +158,7 @@ def commuting_sensing(
     Examples
     --------
     >>> import jax, rankfall as rf
-    >>> a = rf.problems.commuting_sensing(4, rank=1, measurements=3, key=jax.random.key(0)).measurements
+    >>> a = rf.datasets.commuting_sensing(4, rank=1, measurements=3, key=jax.random.key(0)).measurements
     >>> bool(abs(a[0] @ a[1] - a[1] @ a[0]).max() < 1e-15)
     True
     """
