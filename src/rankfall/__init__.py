@@ -2,8 +2,6 @@
 
 from . import claims, datasets, measures, networks, problems, references, theory
 from ._version import __version__
-from .challenges import Challenge, challenge
-from .comparison import Comparison, Verdict, compare
 from .datasets import (
     commuting_sensing,
     low_cp_rank_completion,
@@ -44,6 +42,7 @@ from .problems import (
     TensorSensing,
     two_by_two,
 )
+from .statements import Challenge, Comparison, Verdict, challenge, compare
 
 __all__ = [
     "AdaptiveDescent",

@@ -201,9 +201,9 @@ def compare(
     import jax
 
     from .. import _checks
-    from ..comparison import compare
-    from ..comparison.compare import SCALES
     from ..report import store, store_comparison
+    from ..statements import compare
+    from ..statements.comparison.compare import SCALES
     from .problems import problem_of
 
     folder = store.writable(_checks.folder("out", out), ["comparison"])

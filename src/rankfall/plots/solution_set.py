@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
-from .style import BOUND, LINE_STYLES, PALETTE, figure, key, label, legend_below
+from .style import BOUND, LINE_STYLES, PALETTE, entry_axis, figure, key, label, legend_below
 
 RANKS = {
     "effective_rank": "effective rank",
@@ -48,19 +45,6 @@ def draw(ds: xr.Dataset) -> Figure:
     for ax in (norms, ranks):
         entry_axis(ax, float(x.max()))
     return whole
-
-
-def entry_axis(ax: Axes, largest: float) -> None:
-    """Make the horizontal axis one of the unobserved entry, from ``-largest`` to ``largest``."""
-    # The scale on which the singular values exp(u) and exp(-u) move: u = arcsinh(|x| / 2).
-    ax.set_xscale("asinh", linear_width=2.0)
-    decades = int(np.floor(np.log10(largest) + 1e-9))
-    # Where the axis is long, there is no room for 1 beside 0.
-    powers = 10.0 ** np.arange(int(decades > 2), decades + 1)
-    ticks = [*-powers[::-1], 0.0, *powers]
-    ax.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.axvline(0, color="#BBBBBB", linewidth=0.9, zorder=0)
 
 
 def _name(name: str) -> str:

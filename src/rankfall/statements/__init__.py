@@ -1,5 +1,7 @@
 """The statements of the talk, each checked anew with a control in which it must fail: what ``rankfall verify`` prints.
 
+And the same questions put to what users bring: ``challenges`` to any norm, ``comparison`` to any problem.
+
 ``solutions``: about the solution set of ``[[*, 1], [1, 0]]``, without training. ``theorems``: along gradient flow.
 ``dynamics``: about the flow itself. ``conjectures``: what training does or does not minimise.
 ``tensors``: the same of tensors, and the networks they are. ``networks``: of networks that are no factorizations.
@@ -12,6 +14,8 @@ from .. import _checks
 from .._execution import interrupts, raise_if_interrupted, side_by_side
 from ..claims import Claim
 from . import conjectures, dynamics, networks, solutions, tensors, theorems
+from .challenges import Challenge, challenge
+from .comparison import Comparison, Verdict, compare
 
 STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
     "rank-of-solutions": solutions.rank_of_solutions,
@@ -82,4 +86,4 @@ def verify(names: Sequence[str] | None = None, say: Callable[[str], object] | No
         return sum(side_by_side([partial(task, name) for name in dict.fromkeys(wanted)]), [])
 
 
-__all__ = ["STATEMENTS", "verify"]
+__all__ = ["STATEMENTS", "Challenge", "Comparison", "Verdict", "challenge", "compare", "verify"]

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import rankfall as rf
-from rankfall.comparison.verdict import verdict_of
 from rankfall.report import store_comparison
+from rankfall.statements.comparison.verdict import verdict_of
 
 KEY = jax.random.key(0)
 SCALES = [1e-2, 1e-4, 1e-6]
@@ -182,7 +182,7 @@ def test_problems_of_one_distribution_have_one_shape():
 
 def test_a_least_norm_with_a_small_gap_is_taken_where_no_other_method_goes(monkeypatch):
     """Near the least number of entries the gap falls slowly, and what is solved exactly is smaller than this."""
-    module = importlib.import_module("rankfall.comparison.compare")
+    module = importlib.import_module("rankfall.statements.comparison.compare")
     problem = rf.low_rank_completion((170, 170), rank=2, observed=8000, key=KEY)
     monkeypatch.setattr(module, "NuclearNorm", lambda: rf.references.NuclearNorm(gap=1e-15, steps=200))
     found = module._least(rf.references.NormMinimal("nuclear"), problem)

@@ -10,18 +10,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import _checks
-from .._execution import interrupts, raise_if_interrupted, side_by_side
-from .._types import Array
-from .._version import __version__
-from ..dynamics import ExponentialDescent, Record, SpectralFlow, Stop, train
-from ..dynamics.base import AbstractDynamics
-from ..factorizations import MatrixFactorization, SpectralFactorization
-from ..factorizations.initialisation import KINDS as KINDS_OF_START
-from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
-from ..references import MinimalL2, NormMinimal, NuclearNorm, Reference
-from ..references.base import check_kind
-from ..references.norms import EXPECTED
+from ... import _checks
+from ..._execution import interrupts, raise_if_interrupted, side_by_side
+from ..._types import Array
+from ..._version import __version__
+from ...dynamics import ExponentialDescent, Record, SpectralFlow, Stop, train
+from ...dynamics.base import AbstractDynamics
+from ...factorizations import MatrixFactorization, SpectralFactorization
+from ...factorizations.initialisation import KINDS as KINDS_OF_START
+from ...problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
+from ...references import MinimalL2, NormMinimal, NuclearNorm, Reference
+from ...references.base import check_kind
+from ...references.norms import EXPECTED
 from .results import dataset, recorded
 from .verdict import Comparison
 

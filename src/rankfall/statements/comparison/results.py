@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .. import measures
-from ..references import Reference
+from ... import measures
+from ...references import Reference
 
 _OF_LEAST: dict[str, Callable[[Reference], Any]] = {
     "least": lambda answer: answer.solution,

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import rankfall as rf
-from rankfall import challenges, theory
+from rankfall import theory
+from rankfall.statements import challenges
 
 WEIGHTS = np.array([[1.0, 2.0], [0.5, 3.0]])
 LOSS = 1e-6

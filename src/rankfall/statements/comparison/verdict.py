@@ -94,7 +94,7 @@ class Comparison:
         >>> len(found.figure().axes)
         1
         """
-        from ..plots.comparison import draw  # matplotlib is not for everyone who imports the package
+        from .figure import draw  # matplotlib is not for everyone who imports the package
 
         return draw(self.data, self.verdicts)
 

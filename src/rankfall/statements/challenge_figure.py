@@ -6,8 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .solution_set import entry_axis
-from .style import BOUND, PALETTE, figure, key, label, legend_below, loss_axis, power
+from ..plots.style import BOUND, PALETTE, entry_axis, figure, key, label, legend_below, loss_axis, power
 
 NORM, LEAST, END = PALETTE[0], PALETTE[2], PALETTE[1]
 

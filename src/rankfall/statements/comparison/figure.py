@@ -7,7 +7,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
-from .style import BOUND, FAINT, LINE_STYLES, PALETTE, figure, figure_legend, key, label
+from ...plots.style import BOUND, FAINT, LINE_STYLES, PALETTE, figure, figure_legend, key, label
 
 # Panels side by side at most, and how high a row of them is.
 ACROSS, HEIGHT = 3, 3.6

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from . import _checks
-from ._types import Array
-from .dynamics import Record, SpectralFlow, Stop, train
-from .factorizations import MatrixFactorization, SpectralFactorization
-from .problems import two_by_two
-from .references.one_parameter import zoomed
-from .theory import (
+from .. import _checks
+from .._types import Array
+from ..dynamics import Record, SpectralFlow, Stop, train
+from ..factorizations import MatrixFactorization, SpectralFactorization
+from ..problems import two_by_two
+from ..references.one_parameter import zoomed
+from ..theory import (
     Claim,
     NormConstants,
     at_least,
@@ -22,8 +22,8 @@ from .theory import (
     solution,
     theorem1_any_norm_bound,
 )
-from .theory._norm_function import NormFunction, checked_values, norm_function
-from .theory.any_norm import Norm
+from ..theory._norm_function import NormFunction, checked_values, norm_function
+from ..theory.any_norm import Norm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +100,7 @@ class Challenge:
         >>> len(rf.challenge("nuclear", loss=1e-3).figure().axes)
         2
         """
-        from .plots.challenge import draw  # matplotlib is not for everyone who imports the package
+        from .challenge_figure import draw  # matplotlib is not for everyone who imports the package
 
         return draw(self)
 
