@@ -69,15 +69,3 @@ def arora() -> list[Claim]:
             ("one factor", float(measures.effective_rank(flat.final.full()))),
         ),
     ]
-
-
-def nuclear_norm() -> list[Claim]:
-    """Put the claims of the experiment ``nuclear-norm-or-not`` to a smaller matrix: 40 x 40 of rank 2."""
-    # Experiments are not for everyone who imports the package.
-    from ..experiments import nuclear_norm_or_not
-    from ..experiments.base import read_settings
-
-    usual = read_settings(nuclear_norm_or_not.EXPERIMENT, full=False).model_dump()
-    small = {"extent": 40, "rank": 2, "observed": [400, 1248], "depths": [2, 3], "scales": [1e-3, 1e-6]}
-    settings = nuclear_norm_or_not.NuclearNormOrNot(**(usual | small))
-    return nuclear_norm_or_not.claims(nuclear_norm_or_not.compute(settings, progress=False))
