@@ -18,7 +18,7 @@ import rankfall
 from rankfall.factorizations import cp, hierarchical_start, initialisation, tucker
 
 MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "datasets", "dynamics", "claims",
-           "theory", "references", "statements", "experiments", "plots", "report", "cli")  # fmt: skip
+           "theory", "references", "statements", "experiments", "talk", "report", "cli")  # fmt: skip
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 # Where the options go that a function hands on.
 TARGETS = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import xarray as xr
 
+from .. import _checks
 from ..claims import Claim
 from .experiment import Experiment, FileOption, Settings
 
@@ -73,9 +74,13 @@ class Rooms(Mapping[str, Experiment]):
     def __len__(self) -> int:
         return len(self._rooms)
 
+    def _room(self, name: str) -> _Room:
+        _checks.one_of("name", name, self._rooms)
+        return self._rooms[name]
+
     def folder(self, name: str) -> str:
         """Name of the folder that an experiment is in."""
-        return self._rooms[name].package.rpartition(".")[2]
+        return self._room(name).package.rpartition(".")[2]
 
     def settings(self, name: str, full: bool = False) -> Settings:
         """Read the settings of an experiment: the reduced form, or the paper's scale.
@@ -92,6 +97,11 @@ class Rooms(Mapping[str, Experiment]):
         Settings
             A pydantic record, of a class of the experiment's own.
 
+        Raises
+        ------
+        ValueError
+            If no experiment has that name.
+
         Examples
         --------
         >>> from rankfall.talk import EXPERIMENTS
@@ -102,7 +112,7 @@ class Rooms(Mapping[str, Experiment]):
 
     def _read(self, name: str, form: str) -> Settings:
         """Read one form of the settings; what its table leaves out is as in the reduced one."""
-        experiment, package = self._rooms[name]
+        experiment, package = self._room(name)
         tables = tomllib.loads(resources.files(package).joinpath("settings.toml").read_text(encoding="utf-8"))
         tables = tables.get(name, tables)
         return experiment.settings.model_validate(tables["reduced"] | tables.get(form, {}))
@@ -122,6 +132,11 @@ class Rooms(Mapping[str, Experiment]):
         matplotlib.figure.Figure
             The picture, known to no window system.
 
+        Raises
+        ------
+        ValueError
+            If no experiment has that name.
+
         Examples
         --------
         >>> from rankfall.talk import EXPERIMENTS
@@ -131,7 +146,7 @@ class Rooms(Mapping[str, Experiment]):
         2
         """
         # matplotlib is slow to import, and only pictures need it.
-        figure: Figure = import_module(f"{self._rooms[name].package}.figure").draw(dataset)
+        figure: Figure = import_module(f"{self._room(name).package}.figure").draw(dataset)
         return figure
 
     def files(self) -> dict[str, dict[str, FileOption]]:

@@ -1,11 +1,43 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 import rankfall as rf
+from every_room import *
 from rankfall._execution import double_precision
 from rankfall.datasets.images import images
-from rankfall.experiments import load_settings
-from rankfall.experiments.rank_of_data import one_against_all, predict
+from rankfall.talk import EXPERIMENTS
+from rankfall.talk.rank_of_data.experiment import one_against_all, predict
+
+PANELS = 3
+LOSS = "mse"
+
+
+def made():
+    ranks, over = np.array([1, 2, 4]), ("rank", "variant", "class")
+    level = np.stack([[0.044, 0.088, 0.087], [0.041, 0.087, 0.083], [0.039, 0.085, 0.072]])
+    error = level[..., None] + 1e-3 * np.arange(-5, 5)
+    return xr.Dataset(
+        {"train_error": (over, error), "test_error": (over, 1.1 * error), "variance": ("class", np.full(10, 0.09))},
+        coords={"rank": ranks, "variant": ["original", "random labels", "random images"], "class": np.arange(10)},
+        attrs={"order": 64, "images": 4000, "test_images": 2000, "compared": 4},
+    )
+
+
+def test_claims_about_data_fall_when_variants_are_exchanged(experiment, stored):
+    def fallen(broken):
+        broken.attrs = stored.attrs
+        return {c.name for c in experiment.claims(broken) if not c.holds}
+
+    exchanged = stored.assign_coords(variant=["random images", "random labels", "original"])
+    assert fallen(exchanged) >= {
+        "low-rank-fits-the-original", "so-for-every-class", "random-data-need-more", "carries-over",
+    }  # fmt: skip
+    assert fallen(stored.assign_coords(rank=stored["rank"].values[::-1])) >= {"errors-fall-with-the-rank"}
+    one = stored.copy(deep=True)
+    one["train_error"][0, 0, 6] = one["train_error"][0, 1, 6]
+    assert fallen(one) == {"so-for-every-class"}
+    assert fallen(stored * np.nan) == {c.name for c in experiment.claims(stored)}
 
 
 @pytest.fixture
@@ -41,7 +73,7 @@ def test_products_of_many_factors_keep_to_the_range_of_numbers():
 
 
 def test_the_settings_ask_for_no_more_images_than_there_are():
-    full = load_settings("rank-of-data", full=True)
+    full = EXPERIMENTS.settings("rank-of-data", full=True)
     assert len(images("train", full.train_images)) == 10 * full.train_images
 
 
