@@ -18,7 +18,7 @@ import torch
 import rankfall as rf
 import references
 from rankfall.dynamics import batch
-from rankfall.experiments import EXPERIMENTS
+from rankfall.talk import EXPERIMENTS
 
 # The first figures, of descent, together; those of tensor completion together; every other by itself.
 DESCENT = (

@@ -13,7 +13,7 @@ from jax import lax
 
 import rankfall as rf
 from rankfall._execution import double_precision
-from rankfall.experiments import EXPERIMENTS, load_settings
+from rankfall.talk import EXPERIMENTS
 
 SHAPE, COMPONENTS, OBSERVED = (8, 8, 8, 8), 512, 2000
 
@@ -153,7 +153,7 @@ def full_of_rank(rank):
     """Seconds of the runs of one rank of both orders at full size: five starts of two sizes, every count."""
     began = time.perf_counter()
     for name in ("tensor-order3", "tensor-order4"):
-        settings = load_settings(name, full=True).model_copy(update={"ranks": [rank]})
+        settings = EXPERIMENTS.settings(name, full=True).model_copy(update={"ranks": [rank]})
         EXPERIMENTS[name].compute(settings, False)
     return time.perf_counter() - began
 

@@ -92,6 +92,7 @@ CASES = {
     "movielens": [lambda p=p: report.reproduce(["spectrum-dynamics"], "unused", movielens=p)
                   for p in ("", 5, "a\0b", "no.data", ".", __file__)]
     + [lambda: report.reproduce(["solution-set", "spectrum-dynamics"], "unused", movielens="unused.data")],
+    "pictures": [lambda: report.reproduce(["solution-set"], "unused", pictures="unused.npz")],
     "targets": [lambda y=y: rf.LinearRegression([[1.0, 2.0]], y) for y in ([1, 2], ["a"], [NAN])]
     + [lambda t=t: report.reproduce(["tensor-order3"], "unused", targets=t) for t in ("", 5, "a\0b", "no.npz", ".")]
     + [lambda: report.reproduce(["solution-set", "tensor-order3"], "unused", targets="unused.npz")],

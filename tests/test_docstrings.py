@@ -17,14 +17,14 @@ import pytest
 import rankfall
 from rankfall.factorizations import cp, hierarchical_start, initialisation, tucker
 
-MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "dynamics", "theory",
-           "references", "comparison", "experiments", "plots", "report", "cli")  # fmt: skip
+MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "datasets", "dynamics", "claims",
+           "theory", "references", "statements", "experiments", "talk", "report", "cli")  # fmt: skip
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 # Where the options go that a function hands on.
 TARGETS = {
     "rankfall.problems.completion.MatrixCompletion.from_dense": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.completion.MatrixCompletion.from_mask": rankfall.MatrixCompletion.from_coo,
-    "rankfall.problems.movielens.read_movielens": rankfall.MatrixCompletion.from_coo,
+    "rankfall.datasets.movielens.read_movielens": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.tensor.TensorCompletion.from_dense": rankfall.TensorCompletion.from_coo,
     "rankfall.factorizations.matrix.MatrixFactorization.init": initialisation.draw,
     "rankfall.factorizations.cp.CPFactorization.init": cp._draw,

@@ -1,9 +1,15 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import measures, networks, problems, references, theory
+from . import claims, datasets, measures, networks, problems, references, theory
 from ._version import __version__
-from .challenges import Challenge, challenge
-from .comparison import Comparison, Verdict, compare
+from .datasets import (
+    commuting_sensing,
+    low_cp_rank_completion,
+    low_hierarchical_rank_completion,
+    low_rank_completion,
+    low_rank_sensing,
+    read_movielens,
+)
 from .dynamics import (
     AdaptiveDescent,
     AlignedFlow,
@@ -41,14 +47,9 @@ from .problems import (
     Supervised,
     TensorCompletion,
     TensorSensing,
-    commuting_sensing,
-    low_cp_rank_completion,
-    low_hierarchical_rank_completion,
-    low_rank_completion,
-    low_rank_sensing,
-    read_movielens,
     two_by_two,
 )
+from .statements import Challenge, Comparison, Verdict, challenge, compare
 
 __all__ = [
     "AdaptiveDescent",
@@ -85,8 +86,10 @@ __all__ = [
     "__version__",
     "best_of",
     "challenge",
+    "claims",
     "commuting_sensing",
     "compare",
+    "datasets",
     "group_rmsprop",
     "low_cp_rank_completion",
     "low_hierarchical_rank_completion",

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import xarray as xr
 
 import rankfall
 import rankfall.report
+from rankfall import talk
+from rankfall.claims import Claim
 from rankfall.cli import main
-from rankfall.theory.claim import Claim
 
 SOURCE = str(Path(rankfall.__file__).parents[1])
 
@@ -31,6 +31,13 @@ def _rankfall(*words):
     )
 
 
+class OnlyNames(dict):
+    """Experiments of which nothing is asked but their names and files."""
+
+    def files(self):
+        return {}
+
+
 @pytest.fixture
 def results(monkeypatch, tmp_path):
     """What ``reproduce`` shall return, or the error that it shall raise; nothing is computed."""
@@ -41,10 +48,7 @@ def results(monkeypatch, tmp_path):
             raise outcome[0]
         return outcome
 
-    experiments = types.ModuleType("rankfall.experiments")
-    experiments.EXPERIMENTS = {"solution-set": None}
-    monkeypatch.setitem(sys.modules, "rankfall.experiments", experiments)
-    monkeypatch.setattr(rankfall, "experiments", experiments, raising=False)
+    monkeypatch.setattr(talk, "EXPERIMENTS", OnlyNames({"solution-set": None}))
     monkeypatch.setattr(rankfall.report, "reproduce", fake)
     monkeypatch.setattr(rankfall.report, "write_page", lambda out, names: Path(out) / "report.html")
     return outcome
@@ -162,7 +166,8 @@ def test_stored_result_that_cannot_be_read(tmp_path):
 LIMITED = """
 import resource, sys
 from rankfall.cli import main
-import rankfall.experiments, rankfall.plots, rankfall.report  # compiled now, not under the limit
+import rankfall.report, rankfall.talk, rankfall.talk.solution_set.figure
+list(rankfall.talk.EXPERIMENTS)  # compiled now, not under the limit
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(main(sys.argv[2:]))
 """
@@ -250,14 +255,13 @@ def test_info():
 @pytest.fixture
 def small_tensors(monkeypatch):
     """Experiments on tensors of 3 x 3 x 3 instead, a few steps each."""
-    import rankfall.experiments as real
 
-    def load_settings(name, full=False):
+    def settings(name, full=False):
         small = {"extent": 3, "components": 4, "observed": [20, 26], "enough": {"1": 20, "3": 20}, "repetitions": 1}
         return read(name, full).model_copy(update=small | {"steps": 3})
 
-    read = real.load_settings
-    monkeypatch.setattr(real, "load_settings", load_settings)
+    read = talk.EXPERIMENTS.settings
+    monkeypatch.setattr(talk.EXPERIMENTS, "settings", settings)
 
 
 def _target_arrays():
@@ -342,8 +346,8 @@ def test_targets_that_do_not_fit(small_tensors, tmp_path, capsys, monkeypatch, c
     elif made is not None:
         made(path)
     if case == "a slice unseen":
-        few = rankfall.experiments.load_settings("tensor-order3").model_copy(update={"observed": [18, 26]})
-        monkeypatch.setattr(rankfall.experiments, "load_settings", lambda name, full: few)
+        few = talk.EXPERIMENTS.settings("tensor-order3").model_copy(update={"observed": [18, 26]})
+        monkeypatch.setattr(talk.EXPERIMENTS, "settings", lambda name, full: few)
     assert _reproduce_with(path, tmp_path) == 2
     said = capsys.readouterr()
     assert said.err.startswith(f"rankfall: targets is {str(path)!r}, but ") and sentence in said.err

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall.experiments.base import read_settings
-from rankfall.experiments.tensor_order import _problem
-from rankfall.experiments.tensor_order4 import EXPERIMENT
+from rankfall.talk import EXPERIMENTS
+from rankfall.talk.tensor_order.experiment import _problem
 
 KEY = jax.random.key(0)
 
@@ -160,7 +159,7 @@ def test_every_rule_keeps_the_tree_of_a_hierarchical_factorization(cube, rule):
 
 def test_does_not_leap_to_a_solution_far_away():
     """A start from which losses agree with the model on a leap to a tensor forty times as large as the target."""
-    settings = read_settings(EXPERIMENT, full=True)
+    settings = EXPERIMENTS.settings("tensor-order4", full=True)
     problem, truth = _problem(settings, 3, 3000)
     key = jax.random.split(jax.random.key(1), 5)[3]
     start = rf.CPFactorization.init(problem.shape, factor_std=1e-3, key=key)

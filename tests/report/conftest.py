@@ -1,8 +1,5 @@
 """A tiny experiment in place of the real ones, whose claims depend on what is stored."""
 
-import importlib
-import sys
-import types
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +9,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 from pydantic import BaseModel
 
-import rankfall
+from rankfall import talk
+from rankfall.claims import Claim
 from rankfall.experiments import Settings as AnySettings
-from rankfall.theory.claim import Claim
 
 
 class Settings(AnySettings):
@@ -52,31 +49,24 @@ class Tiny:
         ]
 
 
-def _module(name):
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return types.ModuleType(name)
+class Few(dict):
+    """Some experiments, in place of the rooms of the talk."""
+
+    def settings(self, name, full=False):
+        return Settings(steps=300 if full else 3)
+
+    def draw(self, name, dataset):
+        figure = Figure(figsize=(2, 1))
+        figure.subplots().plot(dataset["value"].values, "o")
+        return figure
+
+    def files(self):
+        return {}
 
 
 @pytest.fixture
 def tiny(monkeypatch):
     """Experiments ``tiny-one`` and ``tiny-two`` instead of the real ones."""
-    known = {name: Tiny(name) for name in ("tiny-one", "tiny-two")}
-    parts = {
-        "experiments": {"EXPERIMENTS": known, "load_settings": lambda name, full: Settings(steps=300 if full else 3)},
-        "plots": {"draw": _draw},
-    }
-    for part, fakes in parts.items():
-        module = _module(f"rankfall.{part}")
-        monkeypatch.setitem(sys.modules, f"rankfall.{part}", module)
-        monkeypatch.setattr(rankfall, part, module, raising=False)
-        for name, fake in fakes.items():
-            monkeypatch.setattr(module, name, fake, raising=False)
+    known = Few((name, Tiny(name)) for name in ("tiny-one", "tiny-two"))
+    monkeypatch.setattr(talk, "EXPERIMENTS", known)
     return known
-
-
-def _draw(name, dataset):
-    figure = Figure(figsize=(2, 1))
-    figure.subplots().plot(dataset["value"].values, "o")
-    return figure

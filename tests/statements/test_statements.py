@@ -8,11 +8,14 @@ import pytest
 from rankfall.cli import main
 from rankfall.dynamics.flow import factors
 from rankfall.statements import STATEMENTS, verify
+from rankfall.talk import EXPERIMENTS
+
+EVERY = STATEMENTS | EXPERIMENTS.statements()
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
+@pytest.mark.parametrize("name", EVERY)
 def test_holds_and_its_control_fails(name):
-    claims = STATEMENTS[name]()
+    claims = EVERY[name]()
     assert claims
     for claim in claims:
         assert claim.holds, claim
@@ -50,6 +53,13 @@ def test_command(tmp_path, capsys):
     stored = json.loads(file.read_text())
     assert [claim["statement_of"] for claim in stored] == ["rank-of-solutions", *["schatten-minimiser"] * 2]
     assert {"name", "statement", "source", "expected", "measured", "tolerance", "holds", "control"} < set(stored[0])
+
+
+def test_statements_of_experiments_come_last(monkeypatch):
+    assert list(EVERY)[-2:] == ["nuclear-norm", "hypothesis"] and len(EVERY) == 22
+    monkeypatch.setattr("rankfall.statements.STATEMENTS", {"mine": list})
+    asked = []
+    assert verify(say=asked.append, also={"other": list}) == [] and asked == ["mine", "other"]
 
 
 def test_mistakes(tmp_path, capsys):

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .files import offer
+
 app = typer.Typer(
     name="rankfall",
     help="Which of the many solutions does gradient-based training pick?",
@@ -46,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of few characters still gets its table
     try:
+        if "reproduce" in words:
+            from ..talk import EXPERIMENTS
+
+            offer(reproduce, EXPERIMENTS.files())
         status = app(words, prog_name="rankfall", standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk behind it is found out here rather than after the end
@@ -98,51 +104,31 @@ def _options(
     pass
 
 
-@app.command(
-    epilog="Example: rankfall reproduce solution-set norms-and-rank --out results\n\n"
-    "Example: rankfall reproduce tensor-order3 tensor-order4 --targets my_targets.npz\n\n"
-    "Example: rankfall reproduce spectrum-dynamics --movielens u.data"
-)
+@app.command(epilog="Example: rankfall reproduce solution-set norms-and-rank --out results")
 def reproduce(
     names: Names = None,
     full: Annotated[bool, typer.Option("--full", help="Run at the size of the paper, not the reduced form.")] = False,
     out: Out = "out",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the claims and the page.")] = False,
-    targets: Annotated[
-        str | None,
-        typer.Option(
-            "--targets",
-            metavar="FILE",
-            help="Tensors of your own, with the order of their observations, for tensor-order3 and tensor-order4: an "
-            ".npz file of rank_R_order_N_target and rank_R_order_N_observation_order.",
-        ),
-    ] = None,
-    movielens: Annotated[
-        str | None,
-        typer.Option(
-            "--movielens",
-            metavar="FILE",
-            help="Your copy of u.data of MovieLens 100K, which is on GroupLens' page of that data set, for "
-            "spectrum-dynamics.",
-        ),
-    ] = None,
+    **files: str | None,
 ) -> int:
     """Run the experiments of the talk, check their claims and write a page about them."""
     from rich.console import Console
 
-    from .. import experiments
+    from .. import talk
     from ..report import reproduce, write_page
 
     console = Console(markup=False, highlight=False)
-    wanted = names or list(experiments.EXPERIMENTS)
-    claims = reproduce(
-        wanted, out, full=full, console=None if quiet else console, progress=not quiet, targets=targets,
-        movielens=movielens,
-    )  # fmt: skip
+    wanted = names or list(talk.EXPERIMENTS)
+    claims = reproduce(wanted, out, full=full, console=None if quiet else console, progress=not quiet, **files)
     _print_claims(claims)
     console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
     print(write_page(out, _stored(out)))  # alone on a line and never wrapped, to be copied
     return 0 if all(claim.ok for _, claim in claims) else 1
+
+
+# Until the experiments are asked, whose import is slow, there are no files.
+offer(reproduce, {})
 
 
 @app.command(epilog="Example: rankfall verify theorem-1 convergence --json claims.json")
@@ -154,10 +140,12 @@ def verify(
     """Check every statement of the talk anew, each with a control in which it must fail."""
     from rich.console import Console
 
+    from .. import talk
     from ..statements import verify
 
     console = Console(markup=False, highlight=False, stderr=True)
-    claims = verify(names, None if quiet else lambda name: console.print(f"checking {name}"))
+    say = None if quiet else lambda name: console.print(f"checking {name}")
+    claims = verify(names, say, talk.EXPERIMENTS.statements())
     _print_statements(claims)
     failed = [name for name, claim in claims if not claim.ok]
     print(f"{len(claims) - len(failed)} of {len(claims)} statements hold where they must and fail where they must.")
@@ -201,9 +189,9 @@ def compare(
     import jax
 
     from .. import _checks
-    from ..comparison import compare
-    from ..comparison.compare import SCALES
     from ..report import store, store_comparison
+    from ..statements import compare
+    from ..statements.comparison.compare import SCALES
     from .problems import problem_of
 
     folder = store.writable(_checks.folder("out", out), ["comparison"])
@@ -235,7 +223,7 @@ def info() -> int:
 
     import jax
 
-    from .. import experiments
+    from .. import talk
     from ..report.reproduce import package_version
 
     print(f"python {platform.python_version()} on {platform.platform()}")
@@ -243,17 +231,17 @@ def info() -> int:
         print(f"{package} {package_version(package)}")
     for device in jax.devices():
         print(f"device {device.id}: {device.platform}, {device.device_kind}")
-    print(f"settings come from {Path(str(experiments.__file__)).parent}")
-    print(f"experiments: {', '.join(experiments.EXPERIMENTS)}")
+    print(f"settings come from {Path(str(talk.__file__)).parent}")
+    print(f"experiments: {', '.join(talk.EXPERIMENTS)}")
     return 0
 
 
 def _stored(out: str) -> list[str]:
     """List the stored results in the order of the talk, so that a page shows earlier runs too."""
-    from .. import experiments
+    from .. import talk
     from ..report import stored_names
 
-    order = list(experiments.EXPERIMENTS)
+    order = list(talk.EXPERIMENTS)
     return [name for name in order if name in stored_names(out)]
 
 

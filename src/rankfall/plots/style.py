@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 # Okabe and Ito (2008): told apart with every common kind of colour blindness.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -41,6 +43,19 @@ def loss_axis(ax: Axes) -> str:
     ax.set_xscale("log")
     ax.xaxis.set_inverted(True)
     return "loss (falls to the right)"
+
+
+def entry_axis(ax: Axes, largest: float) -> None:
+    """Make the horizontal axis one of the unobserved entry, from ``-largest`` to ``largest``."""
+    # The scale on which the singular values exp(u) and exp(-u) move: u = arcsinh(|x| / 2).
+    ax.set_xscale("asinh", linear_width=2.0)
+    decades = int(np.floor(np.log10(largest) + 1e-9))
+    # Where the axis is long, there is no room for 1 beside 0.
+    powers = 10.0 ** np.arange(int(decades > 2), decades + 1)
+    ticks = [*-powers[::-1], 0.0, *powers]
+    ax.set_xticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.axvline(0, color="#BBBBBB", linewidth=0.9, zorder=0)
 
 
 def legend_below(ax: Axes, handles: Sequence[Any], columns: int = 1) -> None:

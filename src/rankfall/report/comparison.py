@@ -4,7 +4,7 @@ import dataclasses
 import math
 from pathlib import Path
 
-from ..comparison import Comparison
+from ..statements import Comparison
 from . import store
 
 NAME = "comparison"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from .. import _checks
-from ..theory.claim import Claim, Control
+from ..claims import Claim, Control
 from .store import CLAIMS, DATA, PICTURE, storing
 
 TITLE = "Which solution does gradient descent pick?"

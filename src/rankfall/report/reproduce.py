@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from .. import _checks
-from ..theory.claim import Claim
+from ..claims import Claim
 from . import store
 
 
@@ -24,8 +24,7 @@ def reproduce(
     full: bool = False,
     console: Console | None = None,
     progress: bool = True,
-    targets: str | os.PathLike[str] | None = None,
-    movielens: str | os.PathLike[str] | None = None,
+    **files: str | os.PathLike[str] | None,
 ) -> list[tuple[str, Claim]]:
     """Run experiments, and store of each the data, the figure and the claims in ``out/NAME``.
 
@@ -43,13 +42,9 @@ def reproduce(
         Where to say what runs and how long it took; without one nothing is said.
     progress : bool, default True
         Whether experiments show a bar on stderr.
-    targets : path, optional
-        An ``.npz`` file for experiments on tensors (``tensor-order3``, ``tensor-order4``) to train on instead of random
-        targets: ``rank_R_order_N_target``, and ``rank_R_order_N_observation_order``, a permutation of the flat indices
-        (C order) whose first ``n`` are the ``n`` observations. Targets are scaled to norm one.
-    movielens : path, optional
-        The file ``u.data`` of MovieLens 100K, as in `rankfall.read_movielens`, for ``spectrum-dynamics`` to train on
-        instead of random matrices.
+    **files : path
+        Files of your own for the experiments to work on, each under the name of the option that an experiment declares:
+        ``targets="my_targets.npz"``. ``rankfall reproduce --help`` tells what there is.
 
     Returns
     -------
@@ -60,7 +55,7 @@ def reproduce(
     ------
     ValueError
         If a name is unknown, ``out`` is no path or cannot be written, or ``out/NAME`` holds something else than a
-        result; if ``targets`` or ``movielens`` cannot be read or does not fit, or an experiment takes none.
+        result; if a file cannot be read or does not fit, or an experiment takes none of that name.
 
     Examples
     --------
@@ -75,7 +70,7 @@ def reproduce(
     _checks.flag("progress", progress)
     if console is not None and not isinstance(console, Console):
         raise ValueError(f"console is {_checks.shortened(console)}, but must be a rich.console.Console or None.")
-    settings = _settings(names, full, {"targets": targets, "movielens": movielens})
+    settings = _settings(names, full, files)
     folder = store.writable(_checks.folder("out", out), names)
     say = console.print if console else lambda *_: None
     results: list[tuple[str, Claim]] = []
@@ -89,29 +84,34 @@ def reproduce(
 
 def _settings(names: list[str], full: bool, files: dict[str, Any]) -> dict[str, Any]:
     """Load the settings of every experiment, the user's files read and checked."""
-    from .. import experiments
+    from .. import talk
 
-    settings: dict[str, Any] = {name: experiments.load_settings(name, full=full) for name in names}
+    settings: dict[str, Any] = {name: talk.EXPERIMENTS.settings(name, full) for name in names}
+    taken = talk.EXPERIMENTS.files()
     for option, file in files.items():
         if file is None:
             continue
-        reads = f"with_{option}"
-        takers = [name for name, one in experiments.EXPERIMENTS.items() if hasattr(one.settings, reads)]
+        if option not in taken:
+            raise ValueError(
+                f"{option} is {_checks.shortened(file)}, but no experiment takes a file of that name; there are "
+                f"{', '.join(taken)}."
+            )
+        takers = taken[option]
         others = [name for name in names if name not in takers]
         if others:
             raise ValueError(
                 f"{option} is {str(file)!r}, but {', '.join(others[:3])}{' ...' if len(others) > 3 else ''} cannot "
                 f"take any; name only {', '.join(takers)} with it."
             )
-        settings = {name: getattr(one, reads)(file) for name, one in settings.items()}
+        settings = {name: takers[name].put_into(one, file) for name, one in settings.items()}
     return settings
 
 
 def _run(name: str, out: Path, settings: Any, full: bool, progress: bool) -> tuple[list[Claim], float]:
     """Compute one experiment into a sibling folder, and put that in its place once it is whole."""
-    from .. import experiments, plots  # matplotlib is slow to import
+    from .. import talk
 
-    experiment = experiments.EXPERIMENTS[name]
+    experiment = talk.EXPERIMENTS[name]
     with store.whole(out, name) as partial:
         began = time.perf_counter()
         dataset = experiment.compute(settings, progress)
@@ -121,7 +121,7 @@ def _run(name: str, out: Path, settings: Any, full: bool, progress: bool) -> tup
         stored = store.write_data(dataset, partial)
         claims = experiment.claims(stored)
         store.write_list([claim.to_dict() for claim in claims], partial / store.CLAIMS)
-        store.write_figure(plots.draw(name, stored), partial)
+        store.write_figure(talk.EXPERIMENTS.draw(name, stored), partial)
     return claims, seconds
 
 
@@ -173,9 +173,9 @@ def package_version(package: str) -> str:
 
 def _known(names: Sequence[str]) -> list[str]:
     """Names in their order, each once, all of them known."""
-    from .. import experiments
+    from .. import talk
 
-    known = list(experiments.EXPERIMENTS)
+    known = list(talk.EXPERIMENTS)
     listed = [names] if isinstance(names, str) else _checks.sequence("names", names, "a list of names of experiments")
     for name in listed:
         if not isinstance(name, str):

@@ -1,19 +1,26 @@
 """The statements of the talk, each checked anew with a control in which it must fail: what ``rankfall verify`` prints.
 
+And the same questions put to what users bring: ``challenges`` to any norm, ``comparison`` to any problem.
+
 ``solutions``: about the solution set of ``[[*, 1], [1, 0]]``, without training. ``theorems``: along gradient flow.
 ``dynamics``: about the flow itself. ``conjectures``: what training does or does not minimise.
-``tensors``: the same of tensors, and the networks they are. ``networks``: of networks that are no factorizations.
+``tensors``: the same of tensors, and the networks they are. Others are checked by experiments, and handed to `verify`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from .. import _checks
 from .._execution import interrupts, raise_if_interrupted, side_by_side
-from ..theory.claim import Claim
-from . import conjectures, dynamics, networks, solutions, tensors, theorems
+from ..claims import Claim
+from . import conjectures, dynamics, solutions, tensors, theorems
+from .challenges import Challenge, challenge
+from .comparison import Comparison, Verdict, compare
 
-STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
+Statements: TypeAlias = Mapping[str, Callable[[], list[Claim]]]
+
+STATEMENTS: Statements = {
     "rank-of-solutions": solutions.rank_of_solutions,
     "schatten-minimiser": solutions.schatten_minimiser,
     "bounded-minimisers": solutions.bounded_minimisers,
@@ -31,15 +38,17 @@ STATEMENTS: dict[str, Callable[[], list[Claim]]] = {
     "regression": dynamics.regression,
     "gunasekar": conjectures.gunasekar,
     "arora": conjectures.arora,
-    "nuclear-norm": conjectures.nuclear_norm,
     "tensor-rank": tensors.tensor_rank,
     "components": tensors.components,
     "circuits": tensors.circuits,
-    "hypothesis": networks.hypothesis,
 }
 
 
-def verify(names: Sequence[str] | None = None, say: Callable[[str], object] | None = None) -> list[tuple[str, Claim]]:
+def verify(
+    names: Sequence[str] | None = None,
+    say: Callable[[str], object] | None = None,
+    also: Statements | None = None,
+) -> list[tuple[str, Claim]]:
     """Check the statements of the talk.
 
     Parameters
@@ -48,6 +57,8 @@ def verify(names: Sequence[str] | None = None, say: Callable[[str], object] | No
         Which ones; all by default.
     say : callable, optional
         Is told the name of each statement before it is checked.
+    also : mapping of str to callable, optional
+        Statements that experiments check, such as ``rankfall.talk.EXPERIMENTS.statements()``; they come last.
 
     Returns
     -------
@@ -65,15 +76,16 @@ def verify(names: Sequence[str] | None = None, say: Callable[[str], object] | No
     >>> [(name, claim.ok) for name, claim in verify(["rank-of-solutions"])]
     [('rank-of-solutions', True)]
     """
-    wanted = list(STATEMENTS) if names is None else _checks.sequence("names", names, "a list of names of statements")
+    known = {**STATEMENTS, **(also or {})}
+    wanted = list(known) if names is None else _checks.sequence("names", names, "a list of names of statements")
     for name in wanted:
-        _checks.one_of("names", name, STATEMENTS)
+        _checks.one_of("names", name, known)
 
     def task(name: str) -> list[tuple[str, Claim]]:
         raise_if_interrupted()
         if say is not None:
             say(name)
-        claims = [(name, claim) for claim in STATEMENTS[name]()]
+        claims = [(name, claim) for claim in known[name]()]
         raise_if_interrupted()
         return claims
 
@@ -82,4 +94,4 @@ def verify(names: Sequence[str] | None = None, say: Callable[[str], object] | No
         return sum(side_by_side([partial(task, name) for name in dict.fromkeys(wanted)]), [])
 
 
-__all__ = ["STATEMENTS", "verify"]
+__all__ = ["STATEMENTS", "Challenge", "Comparison", "Verdict", "challenge", "compare", "verify"]

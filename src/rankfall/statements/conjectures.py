@@ -4,14 +4,13 @@ import jax
 import numpy as np
 
 from .. import measures
-from ..comparison import compare
+from ..claims import Claim
+from ..datasets import commuting_sensing
 from ..dynamics import LinearFlow, Record, SpectralFlow, Stop, train
-from ..experiments import nuclear_norm_or_not
-from ..experiments.base import read_settings
 from ..factorizations import MatrixFactorization, SpectralFactorization
-from ..problems import commuting_sensing, two_by_two
+from ..problems import two_by_two
 from ..theory import at_least, at_most
-from ..theory.claim import Claim
+from .comparison import compare
 
 LOSS = 1e-8
 
@@ -70,11 +69,3 @@ def arora() -> list[Claim]:
             ("one factor", float(measures.effective_rank(flat.final.full()))),
         ),
     ]
-
-
-def nuclear_norm() -> list[Claim]:
-    """Put the claims of the experiment ``nuclear-norm-or-not`` to a smaller matrix: 40 x 40 of rank 2."""
-    usual = read_settings(nuclear_norm_or_not.EXPERIMENT, full=False).model_dump()
-    small = {"extent": 40, "rank": 2, "observed": [400, 1248], "depths": [2, 3], "scales": [1e-3, 1e-6]}
-    settings = nuclear_norm_or_not.NuclearNormOrNot(**(usual | small))
-    return nuclear_norm_or_not.claims(nuclear_norm_or_not.compute(settings, progress=False))

@@ -5,11 +5,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..claims import Claim
+from ..datasets import low_rank_completion
 from ..dynamics import GradientDescent, GradientFlow, LinearFlow, Record, Run, SpectralFlow, Stop, train
 from ..factorizations import MatrixFactorization, SpectralFactorization
-from ..problems import LinearRegression, low_rank_completion, two_by_two
+from ..problems import LinearRegression, two_by_two
 from ..theory import at_most, close_to, min_l2_interpolator
-from ..theory.claim import Claim
 
 ACH, ACHL = "Arora, Cohen and Hazan (2018), theorem 1", "Arora, Cohen, Hu and Luo (2019), theorem 3"
 DEPTH = 3

@@ -3,8 +3,8 @@
 import numpy as np
 
 from .. import measures
+from ..claims import Claim
 from ..theory import at_least, at_most, close_to, minimiser_radius, norm_constants, solution
-from ..theory.claim import Claim
 
 TALK = "Razin and Cohen (2020)"
 # Unobserved entries from 0 to a million, on both sides, denser where little happens.

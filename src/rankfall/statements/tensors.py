@@ -5,13 +5,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..claims import Claim
 from ..dynamics import ExponentialDescent, Run, Stop, train
 from ..factorizations import CPFactorization, HierarchicalFactorization
 from ..measures import cp_rank_bracket
 from ..networks import DeepCircuit, ShallowCircuit, one_hot
 from ..problems import TensorCompletion
 from ..theory import at_least, at_most
-from ..theory.claim import Claim
 
 RC, RMC = "Razin and Cohen (2020), section 6", "Razin, Maman and Cohen (2021), theorem 1"
 CIRCUITS = "Cohen, Sharir and Shashua (2016), section 3; Razin, Maman and Cohen (2022), section 4"

@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..claims import Claim
 from ..dynamics import LinearFlow, Record, Run, SpectralFlow, Stop, train
 from ..factorizations import MatrixFactorization, SpectralFactorization
 from ..problems import two_by_two
 from ..theory import at_least, at_most, check, close_to
-from ..theory.claim import Claim
 
 TALK = "Razin and Cohen (2020)"
 LANES = 8

@@ -2,10 +2,10 @@
 
 ``solution_set``, ``bounds``, ``published``, ``any_norm``, ``perturbation`` and ``sign_rule`` are about
 ``[[*, 1], [1, 0]]`` and its relatives; ``rates`` and ``recursion`` about the way training gets there; ``regression``
-about the case where the smallest norm IS what training picks; ``claim`` about saying so; ``check`` puts the theorems to
-a run.
+about the case where the smallest norm IS what training picks; ``check`` puts the theorems to a run.
 """
 
+from rankfall.claims import Claim, Control, at_least, at_most, close_to
 from rankfall.theory.any_norm import NormConstants, generic_norm_bound, norm_constants, theorem1_any_norm_bound
 from rankfall.theory.bounds import (
     effective_rank_bound,
@@ -18,7 +18,6 @@ from rankfall.theory.bounds import (
 )
 from rankfall.theory.certificate import Certificate
 from rankfall.theory.check import check
-from rankfall.theory.claim import Claim, Control, at_least, at_most, close_to
 from rankfall.theory.entropy import binary_entropy
 from rankfall.theory.perturbation import (
     perturbed_distance_bound,

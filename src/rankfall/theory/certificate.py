@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rankfall.claims import Claim
 from rankfall.theory._inputs import FloatArray
-from rankfall.theory.claim import Claim
 
 
 @dataclass(frozen=True, kw_only=True)

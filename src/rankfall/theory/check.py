@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rankfall import _checks
 from rankfall.dynamics import Run
 from rankfall.factorizations.spectral import BALANCED
-from rankfall.theory import evolution, statements
+from rankfall.theory import evolution, record_bounds
 from rankfall.theory.certificate import Certificate, judge
 from rankfall.theory.family import family
 from rankfall.theory.records import Records, schatten_name
@@ -90,7 +90,7 @@ def check(run: Run, *, norms: Sequence[str | float] | None = None) -> list[Certi
     objections = "; ".join(_objections(records))
     basis = "" if records.flow else _DESCENT
     listed = [
-        *statements.of_matrices(records, chosen),
+        *record_bounds.of_matrices(records, chosen),
         *evolution.conserved(records),
         *evolution.asymptotic(records),
     ]

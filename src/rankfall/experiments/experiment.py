@@ -1,0 +1,81 @@
+"""What an experiment is: declared settings, a computation, and claims read off its stored result."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import xarray as xr
+
+from .. import _checks
+from ..claims import Claim
+
+
+class UserFile(pydantic.BaseModel):
+    """A file that a user brings to an experiment: what is stored of it is its name and its hash."""
+
+    model_config = pydantic.ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    file: str
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Any, content: bytes, **read: Any) -> Any:
+        """Describe a file by its path and content; ``read`` is what was read out of it."""
+        return cls(file=Path(path).name, sha256=hashlib.sha256(content).hexdigest(), **read)
+
+
+class Settings(pydantic.BaseModel):
+    """Base of every experiment's settings: unknown names are refused, values cannot change."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 0
+
+    def files(self) -> dict[str, str]:
+        """Names and hashes of the user's files, as attributes of what is stored."""
+        given = {name: file for name, file in self if isinstance(file, UserFile)}
+        names = {name: file.file for name, file in given.items()}
+        return names | {f"{name}_sha256": file.sha256 for name, file in given.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class FileOption:
+    """A file that an experiment can take from a user.
+
+    ``name`` is that of the option and of the field of the settings that holds what was read, a `UserFile` or ``None``.
+    ``wanted`` stands in the refusal of a file that cannot be read, ``help`` and ``example`` on the help page.
+    ``read(settings, path, content)`` checks the content and returns a `UserFile`.
+    """
+
+    name: str
+    wanted: str
+    help: str
+    example: str
+    read: Callable[[Any, Any, bytes], UserFile]
+
+    def put_into(self, settings: Settings, path: Any) -> Settings:
+        """Return the settings with what was read of the file."""
+        content = _checks.content(self.name, path, self.wanted)
+        return settings.model_copy(update={self.name: self.read(settings, path, content)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A declared set of runs with its question and its claims.
+
+    ``compute(settings, progress)`` returns the dataset that is stored; ``claims(dataset)`` sees nothing else.
+    ``takes`` lists the files that a user can bring. ``statement`` is the name under which ``verify`` checks the claims
+    anew, at the size of the table ``[verify]`` of the settings; without one it does not.
+    """
+
+    name: str
+    title: str
+    question: str
+    settings: type[Settings]
+    compute: Callable[[Any, bool], xr.Dataset]
+    claims: Callable[[xr.Dataset], list[Claim]]
+    takes: tuple[FileOption, ...] = ()
+    statement: str | None = None

@@ -1,0 +1,276 @@
+"""Bring any norm: where it is least among the solutions of ``[[*, 1], [1, 0]]``, and where training drives it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from .. import _checks
+from .._types import Array
+from ..dynamics import Record, SpectralFlow, Stop, train
+from ..factorizations import MatrixFactorization, SpectralFactorization
+from ..problems import two_by_two
+from ..references.one_parameter import zoomed
+from ..theory import (
+    Claim,
+    NormConstants,
+    at_least,
+    generic_norm_bound,
+    minimiser_radius,
+    norm_constants,
+    solution,
+    theorem1_any_norm_bound,
+)
+from ..theory._norm_function import NormFunction, checked_values, norm_function
+from ..theory.any_norm import Norm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SOURCE = "Razin and Cohen (2020), theorem 1"
+# "Above the minimum" means by this factor at least.
+FACTOR = 2.0
+# Points of the grid over the whole interval that is searched for the minimum.
+GRID = 1001
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Challenge:
+    """A norm put to the question whether training minimises it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the norm.
+    constants : NormConstants
+        Its constants, and whether they are certified.
+    minimiser : float
+        The ``x`` at which ``[[x, 1], [1, 0]]`` has the least norm found; the nearest to 0 where several have it. Good
+        to about 1e-7 of the larger of itself and 1, since norms are flat where they are least.
+    minimum : float
+        Norm there, which no solution is below by more than what follows.
+    minimum_at_least : float
+        Lower bound on the norm of every solution, as sure as the triangle constant ``c`` is certified: within 1e-6 of
+        ``minimum`` for a norm, about ``minimum / c`` for a quasi-norm, which may jump between two points.
+    solutions : xarray.Dataset
+        ``norm`` on solutions (dim ``x``).
+    path : xarray.Dataset
+        Along the flow (dim ``record``): ``loss``, ``time``, ``unobserved``, ``end_to_end`` (dims ``row``, ``col``),
+        ``norm``, and the bounds ``bound`` and ``theorem1_bound``.
+    growth_rate : float
+        Slope of ``log(norm)`` against ``log(1 / sqrt(loss))`` over the last two decades of the loss.
+    claim : Claim
+        The verdict.
+    """
+
+    name: str
+    constants: NormConstants
+    minimiser: float
+    minimum: float
+    minimum_at_least: float
+    solutions: xr.Dataset
+    path: xr.Dataset
+    growth_rate: float
+    claim: Claim
+
+    @property
+    def ratio(self) -> float:
+        """Norm at the end of the path over the least norm of a solution."""
+        return float(self.path["norm"][-1]) / self.minimum
+
+    @property
+    def sure_below(self) -> float:
+        """Loss below which the proved bound is above twice the minimum, as sure as the constants are; to 1 percent."""
+        losses = np.geomspace(1e-60, 0.5, 14001)
+        above = generic_norm_bound(losses, self.constants) > FACTOR * self.minimum
+        return float(losses[above].max(initial=0.0))
+
+    def figure(self) -> "Figure":
+        """Draw the norm on the solutions, and along the path.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Two panels, known to no window system.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> len(rf.challenge("nuclear", loss=1e-3).figure().axes)
+        2
+        """
+        from .challenge_figure import draw  # matplotlib is not for everyone who imports the package
+
+        return draw(self)
+
+    def __repr__(self) -> str:
+        end = self.path.isel(record=-1)
+        c = f"triangle constant {self.constants.triangle_constant:.4g}"
+        sure = f"certified, {c}" if self.constants.certified else f"not certified: {c} was only probed"
+        verdict = "driven above its minimum" if self.claim.ok else f"NOT above {FACTOR:g} times its minimum yet"
+        return (
+            f"{self.name}: {verdict}\n"
+            f"  least among the solutions [[x, 1], [1, 0]]: {self.minimum:.6g} at x = {self.minimiser:.6g}\n"
+            f"  at loss {float(end['loss']):.3g} (x = {float(end['unobserved']):.6g}): {float(end['norm']):.6g}, "
+            f"{self.ratio:.3g} times that, growing like (1/sqrt(loss))^{self.growth_rate:.3g}\n"
+            f"  theorem 1: at least {float(end['bound']):.6g} there, above {FACTOR:g} times the minimum below loss "
+            f"{self.sure_below:.2g} ({sure})"
+        )
+
+
+def challenge(
+    norm: Norm,
+    *,
+    triangle_constant: float | None = None,
+    depth: int = 3,
+    scale: float = 1e-3,
+    loss: float = 1e-8,
+    key: Array | None = None,
+) -> Challenge:
+    """Put any norm or quasi-norm to the question whether gradient flow on ``[[*, 1], [1, 0]]`` minimises it.
+
+    Parameters
+    ----------
+    norm : str or callable
+        As in `rankfall.theory.norm_constants`.
+    triangle_constant : float, optional
+        As in `rankfall.theory.norm_constants`. Without it, what theorem 1 says of a function is not certified.
+    depth : int, default 3
+        Number of factors, 2 or more.
+    scale : float, default 1e-3
+        Size of the start, end to end, from 1e-12 to 1e3: it is ``scale`` times the identity, or with a ``key`` has
+        entries of that standard deviation.
+    loss : float, default 1e-8
+        Loss at which the path ends, from 1e-14 to 1e-2.
+    key : JAX key, shape (), optional
+        Draws a balanced start of positive determinant in place of the multiple of the identity.
+
+    Returns
+    -------
+    Challenge
+        Minimiser, path, growth and verdict; ``figure()`` draws them, ``print`` tells them.
+
+    Raises
+    ------
+    ValueError
+        If ``norm`` or ``triangle_constant`` is what `rankfall.theory.norm_constants` refuses, ``depth`` is below 2,
+        ``scale`` or ``loss`` is out of range, or ``key`` is no single key.
+
+    References
+    ----------
+    Razin and Cohen (2020), arXiv 2005.06398, theorem 1 (all norms and quasi-norms are driven towards infinity).
+
+    Examples
+    --------
+    >>> import numpy as np, rankfall as rf
+    >>> print(rf.challenge(lambda w: np.abs(w).max() + abs(w[0, 0] - w[0, 1]), triangle_constant=1, loss=1e-6))
+    <lambda>: driven above its minimum
+      least among the solutions [[x, 1], [1, 0]]: 1 at x = 1
+      at loss 1e-06 (x = 707.105): 1413.21, 1.41e+03 times that, growing like (1/sqrt(loss))^1
+      theorem 1: at least 1412.21 there, above 2 times the minimum below loss 0.058 (certified, triangle constant 1)
+    """
+    number = _checks.integer("depth", depth, 2)
+    size = _checks.positive_number("scale", scale)
+    end = _checks.positive_number("loss", loss)
+    for name, value, low, high in (("scale", size, 1e-12, 1e3), ("loss", end, 1e-14, 1e-2)):
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value:g}, but must lie between {low:g} and {high:g}.")
+    if key is not None:
+        _checks.key("key", key)
+    constants = norm_constants(norm, triangle_constant=triangle_constant)
+    function = norm_function(norm)
+    x, least, at_least_this = _least(function, constants)
+    path = _path(number, size, end, key)
+    matrices = path["end_to_end"].transpose("record", "row", "col").values
+    path = path.assign(
+        norm=("record", checked_values(function, matrices)),
+        bound=("record", generic_norm_bound(path["loss"].values, constants)),
+        theorem1_bound=("record", theorem1_any_norm_bound(path["loss"].values, constants)),
+    )
+    return Challenge(
+        name=function.name,
+        constants=constants,
+        minimiser=x,
+        minimum=least,
+        minimum_at_least=at_least_this,
+        solutions=_solutions(function, max(float(np.abs(path["unobserved"]).max()), 2.0 * abs(x))),
+        path=path,
+        growth_rate=_growth_rate(path),
+        claim=_claim(function.name, constants, least, path),
+    )
+
+
+def _path(depth: int, scale: float, loss: float, key: Array | None) -> xr.Dataset:
+    """Follow the balanced gradient flow of a depth to a loss."""
+    if key is None:
+        start = SpectralFactorization.from_end_to_end(scale * np.eye(2), depth)
+    else:
+        drawn = MatrixFactorization.init((2, 2), depth, kind="balanced", scale=scale, det_sign=1, key=key)
+        start = SpectralFactorization.from_factors(drawn)
+    record = Record(every=1, measures=["end_to_end"])
+    run = train(two_by_two(), start, SpectralFlow(), stop=Stop(loss=loss), record=record, progress=False)
+    if run.stop_reason != "loss":
+        raise ValueError(
+            f"loss is {loss:g}, but must be reached: the flow of depth {depth} from scale {scale:g} ended with "
+            f"{run.stop_reason!r}; pass a larger loss, or another scale."
+        )
+    whole = run.trajectory.isel(lane=0)
+    return whole[["loss", "time", "end_to_end"]].assign(unobserved=whole["unobserved"].isel(entry=0, drop=True))
+
+
+def _claim(name: str, constants: NormConstants, least: float, path: xr.Dataset) -> Claim:
+    """Both parts of the verdict as one number; the control is a path that ends at the solution of least norm."""
+    norm, bound = path["norm"].values, path["bound"].values
+    end = float(path["loss"][-1])
+    doubt = "" if constants.certified else " (not certified: the triangle constant was only probed)"
+    statement = (
+        f"The flow drives {name} above its minimum without bound: at loss {end:.3g} it is at least {FACTOR:g} times "
+        f"its minimum on the solutions, and on the way never below the bound of theorem 1{doubt} (the smaller ratio)."
+    )
+    there = bound > 0
+    above = min(norm[-1] / (FACTOR * least), (norm[there] / bound[there]).min(initial=np.inf))
+    control = least / max(FACTOR * least, bound[-1])
+    words = ("the same for a path that ends at the solution of least norm", control)
+    return at_least(f"challenge-{name}", statement, SOURCE + doubt, above, 1.0, 1e-9, words)
+
+
+def _growth_rate(path: xr.Dataset) -> float:
+    """Slope of the logarithms over the last two decades of the loss."""
+    late = path["loss"].values <= 100.0 * float(path["loss"][-1])
+    reach = -0.5 * np.log(path["loss"].values[late])
+    return float(np.polyfit(reach, np.log(path["norm"].values[late]), 1)[0])
+
+
+def _least(function: NormFunction, constants: NormConstants) -> tuple[float, float, float]:
+    """Return where a norm is least on the solutions, its value, and a lower bound on it.
+
+    All minimisers lie within `minimiser_radius`. Norms are convex along ``x``, so the grid brackets their minimum. For
+    ``c > 1`` nothing holds between the points of a grid but ``||W_y|| <= c (||W_x|| + |y - x| ||E_11||)``.
+    """
+    c, slope = constants.triangle_constant, constants.norm_e11
+    with np.errstate(over="ignore"):
+        reach = float(minimiser_radius(constants.norm_w0, slope, c))
+    if not reach < 1e100:
+        raise ValueError(
+            f"norm is {function.name}, but must have its least value at an |x| below 1e100 for a search to find "
+            f"it; the triangle constant {c:g} only says below {reach:g}."
+        )
+    # Spaced like the logarithms of the singular values of the solutions: fine near 0, wide where reach is large.
+    x = 2.0 * np.sinh(np.linspace(-1, 1, GRID) * np.arcsinh(reach / 2.0))
+    value = checked_values(function, solution(x))
+    sure = (np.minimum(value[1:], value[:-1]) / c - slope * np.diff(x) / 2.0).min()
+    points, values, width = zoomed(lambda some: checked_values(function, solution(some)), x, value)
+    least = float(values.min())
+    # Among values that differ by rounding, the entry nearest to 0.
+    equal = values <= least * (1.0 + 1e-14)
+    best = float(points[equal][np.abs(points[equal]).argmin()])
+    if c == 1.0:
+        sure = max(sure, least - slope * width)
+    return best, least, float(min(max(sure, 0.0), least))
+
+
+def _solutions(function: NormFunction, reach: float) -> xr.Dataset:
+    """Return the norm on solutions with entries up to ``reach`` and a little more."""
+    x = 2.0 * np.sinh(np.linspace(-1, 1, 401) * np.arcsinh(reach))
+    return xr.Dataset({"norm": ("x", checked_values(function, solution(x)))}, {"x": x})

@@ -1,0 +1,1 @@
+"""The experiment nuclear-norm-or-not."""
