@@ -5,8 +5,6 @@ regression, sensing, and the completion of a matrix that is not factorized, whos
 """
 
 import dataclasses
-from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +15,7 @@ from ..factorizations import MatrixFactorization
 from ..factorizations.base import check_factorization
 from ..problems import MatrixCompletion
 from .base import AbstractDynamics
+from .least_squares import LeastSquares
 from .recording import Record, by_hand, probes
 from .stopping import Stop
 
@@ -25,15 +24,15 @@ _MOST_FOLDS = 40.0
 
 
 class _Spectrum(NamedTuple):
-    """Squared singular values in the loss's units, and the start's residual and matrix in their directions."""
+    """The problem from a start in its singular directions, and how fast its flow is beside that of half the squares."""
 
-    rates: np.ndarray
-    # From numbers in the directions to entries.
-    spread: Callable[[np.ndarray], np.ndarray]
-    gains: np.ndarray
-    residual: np.ndarray
-    floor: float
-    start: np.ndarray
+    path: LeastSquares
+    speed: float
+
+    @property
+    def rates(self) -> np.ndarray:
+        """How fast the residual decays in each direction."""
+        return self.speed * self.path.values**2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,33 +160,20 @@ def _decompose(problem: Any, w: np.ndarray) -> _Spectrum:
     residual = np.asarray(problem.residuals(w), dtype=np.float64)
     if isinstance(problem, MatrixCompletion):
         # Entries are orthonormal as they are.
-        at, ones = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape), np.ones(len(residual))
-        return _Spectrum(speed * ones, partial(_placed, at, w.size), ones, residual, 0.0, w)
+        at = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape)
+        return _Spectrum(LeastSquares.of_entries(at, -residual, w), speed)
     flat = w.reshape(-1)
     shape = problem.shape
     matrix = np.asarray(jax.jacfwd(lambda v: problem.residuals(v.reshape(shape)))(flat), dtype=np.float64)
-    u, s, vt = np.linalg.svd(matrix, full_matrices=False)
-    kept = s > max(matrix.shape) * np.finfo(np.float64).eps * s.max(initial=0.0)
-    inside = u[:, kept].T @ residual
-    rest = float(np.sum((residual - u[:, kept] @ inside) ** 2))
-    return _Spectrum(speed * s[kept] ** 2, vt[kept].T.__matmul__, 1.0 / s[kept], inside, rest, w)
-
-
-def _placed(at: np.ndarray, size: int, values: np.ndarray) -> np.ndarray:
-    found = np.zeros(size)
-    found[at] = values
-    return found
+    return _Spectrum(LeastSquares.of(matrix, -residual, w), speed)
 
 
 def _at(spectrum: _Spectrum, time: float) -> np.ndarray:
-    moved = np.expm1(-spectrum.rates * time) * spectrum.gains * spectrum.residual
-    return spectrum.start + spectrum.spread(moved).reshape(spectrum.start.shape)
+    return spectrum.path.flow(spectrum.speed * time)
 
 
 def _loss(problem: Any, spectrum: _Spectrum, time: float) -> float:
-    # From the residuals in their directions, which do not cancel however small they become.
-    inside = np.sum((spectrum.residual * np.exp(-spectrum.rates * time)) ** 2)
-    return float(problem._reduce(inside + spectrum.floor))
+    return float(problem._reduce(spectrum.path.squares(spectrum.speed * time)))
 
 
 def _time_of(problem: Any, spectrum: _Spectrum, level: float, last: float) -> float | None:

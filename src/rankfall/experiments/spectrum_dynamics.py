@@ -12,6 +12,7 @@ import xarray as xr
 
 from .. import _checks, measures
 from ..dynamics import AdaptiveDescent, GradientFlow, Record, Stop, train
+from ..dynamics.least_squares import LeastSquares
 from ..factorizations import MatrixFactorization
 from ..measures._namespace import namespace
 from ..problems import MatrixCompletion, low_rank_completion
@@ -158,13 +159,12 @@ def _unfactorized(problem: MatrixCompletion, start: np.ndarray, loss: float, rec
     """Gradient flow at depth 1 in closed form: every observed entry decays to its value, the others stay."""
     first = float(problem.loss(start))
     times = np.linspace(0.0, problem.observed / 4 * np.log(first / loss), records)
-    where, apart = tuple(np.asarray(problem.indices).T), np.asarray(problem.residuals(start))
+    where = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape)
+    closed = LeastSquares.of_entries(where, -np.asarray(problem.residuals(start)), np.asarray(start))
 
     def path() -> Iterator[np.ndarray]:
         for time in times:
-            matrix = np.array(start)
-            matrix[where] += np.expm1(-2 / problem.observed * time) * apart
-            yield matrix
+            yield closed.flow(2 / problem.observed * time)
 
     spectra = np.array([np.linalg.svd(matrix, compute_uv=False) for matrix in path()], dtype=np.float64)
     values = {
