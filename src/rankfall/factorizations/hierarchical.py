@@ -259,11 +259,6 @@ class HierarchicalFactorization(AbstractFactorization):
         tuple of arrays, shapes (..., width)
             One for each of the `inner_nodes`, the root's last.
 
-        Raises
-        ------
-        ValueError
-            Never, of itself.
-
         References
         ----------
         Razin, Maman and Cohen (2022), definition 2.
@@ -339,11 +334,6 @@ class HierarchicalFactorization(AbstractFactorization):
         Returns
         -------
         array, shape (...)
-
-        Raises
-        ------
-        ValueError
-            Never, of itself.
 
         References
         ----------

@@ -185,11 +185,6 @@ class TuckerFactorization(AbstractFactorization):
         array, shape (...)
             The largest absolute value over all modes.
 
-        Raises
-        ------
-        ValueError
-            Never, of itself.
-
         Examples
         --------
         >>> import numpy as np, rankfall as rf
