@@ -20,8 +20,6 @@ from rankfall.factorizations import cp, hierarchical_start, initialisation, tuck
 
 MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "dynamics", "theory",
            "references", "comparison", "experiments", "plots", "report", "cli")  # fmt: skip
-# What is written where there is nothing to say.
-FILLER = re.compile(r"\b(Never|Nothing|Facts? of|[Tt]extbook)\b")
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 # Where the options go that a function hands on.
 TARGETS = {
@@ -34,6 +32,8 @@ TARGETS = {
     "rankfall.factorizations.tucker.TuckerFactorization.init": tucker._draw,
     "rankfall.factorizations.hierarchical.HierarchicalFactorization.init": hierarchical_start.draw,
 }
+# What is written where there is nothing to say.
+FILLER = re.compile(r"\b(Never|Nothing|Facts? of|[Tt]extbook)\b")
 
 
 def sections(doc):
