@@ -148,10 +148,10 @@ CASES = {
     "rtol": [lambda r=r: rf.measures.numerical_rank(EYE, r) for r in (-1, "a", NAN, 1j)]
     + [lambda: rf.measures.spectrum.numerical_rank([1.0], -1)],
     "tensor": [lambda t=t, f=f: f(t) for t in ([1.0, 2.0], "a", None, RAGGED, [[1j]], KEY, np.zeros((2, 0, 2)), 3.0)
-               for f in (lambda t: rf.measures.flattening(t, 0), rf.measures.multilinear_rank,
+               for f in (lambda t: rf.measures.matricization(t, 0), rf.measures.multilinear_rank,
                          rf.measures.hierarchical_rank, bracket, published)]
     + [lambda f=f: f([[NAN, 1.0]]) for f in (bracket, published)],
-    "modes": [lambda m=m: rf.measures.flattening(np.ones((2, 2, 2)), m) for m in ((), 3, -1, (0, 0), 1.0, "0", None,
+    "modes": [lambda m=m: rf.measures.matricization(np.ones((2, 2, 2)), m) for m in ((), 3, -1, (0, 0), 1.0, "0", None,
               RAGGED, True, HUGE, [[0]], {0: 1}, {})],
     "tree": [lambda t=t: rf.measures.hierarchical_rank(np.ones((2, 2, 2)), t) for t in ((0, 1), ((0, 1), 3),
              (0, 1, 2, 2), ((0, 1, 2),), ((0,), (1, 2)), "012", 5, EYE, {}, ((0, 1), None), ((0, 1), 2.0), [], nested)],

@@ -16,9 +16,9 @@ def tensor():
     return np.random.default_rng(0).normal(size=(3, 4, 5, 2))
 
 
-def test_flattenings_are_unfoldings(tensor):
+def test_matricizations_are_unfoldings(tensor):
     for mode in range(4):
-        np.testing.assert_array_equal(rf.measures.flattening(tensor, mode), tl.unfold(tensor, mode))
+        np.testing.assert_array_equal(rf.measures.matricization(tensor, mode), tl.unfold(tensor, mode))
 
 
 def test_full_tensors_of_cp_and_tucker(tensor):

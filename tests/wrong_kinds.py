@@ -129,7 +129,7 @@ CALLS = [
     (MEASURES.rank_suboptimality, {"matrix": EYE} | INFIMA),
     (MEASURES.entries, {"matrix": EYE, "indices": [[0, 1]]}),
     (MEASURES.mean_square_error, {"matrix": EYE, "truth": EYE, "where": EYE == 1}),
-    (MEASURES.flattening, {"tensor": EYE, "modes": (0,)}),
+    (MEASURES.matricization, {"tensor": EYE, "modes": (0,)}),
     (MEASURES.multilinear_rank, {"tensor": EYE, "rtol": 0.1}),
     (MEASURES.hierarchical_rank, {"tensor": EYE, "tree": (0, 1), "rtol": 0.1}),
     (MEASURES.cp_rank_bracket, {"tensor": EYE, "rtol": 0.1, "key": KEY, "max_rank": 2, "restarts": 1, "sweeps": 5}),

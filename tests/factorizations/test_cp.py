@@ -7,7 +7,6 @@ import pytest
 
 import rankfall as rf
 from rankfall._execution import double_precision
-from rankfall.factorizations.cp import khatri_rao
 
 KEY = jax.random.key(0)
 KEYS = jax.random.split(KEY, 3)
@@ -37,16 +36,6 @@ def test_full_and_entries(shape, components, lanes):
     full, entries = jax.jit(lambda f: (f.full(), f._entries(where)))(on_jax)
     np.testing.assert_allclose(full, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(entries, expected[(..., *where.T)], rtol=1e-4, atol=1e-4)
-
-
-def test_khatri_rao_is_the_kronecker_product_of_columns():
-    a, b, c = drawn((2, 3, 4), 5).factors
-    product = khatri_rao([a, b, c])
-    for r in range(5):
-        np.testing.assert_allclose(product[:, r], np.kron(np.kron(a[:, r], b[:, r]), c[:, r]), rtol=1e-14)
-    lanes = khatri_rao(drawn((2, 3), 4, (3,)).factors)
-    assert lanes.shape == (3, 6, 4)
-    np.testing.assert_array_equal(khatri_rao([a]), a)
 
 
 def test_order_two_is_the_matrix_factorization_of_depth_two():

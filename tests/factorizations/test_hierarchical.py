@@ -10,7 +10,7 @@ import pytest
 
 import rankfall as rf
 from rankfall._execution import double_precision
-from rankfall.factorizations import mode_tree
+from rankfall.measures import mode_tree
 
 KEY = jax.random.key(0)
 KEYS = jax.random.split(KEY, 3)

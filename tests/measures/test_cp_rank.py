@@ -251,7 +251,7 @@ def test_fits_fall_with_the_rank_and_are_what_they_say():
         assert b.fits[b.upper] <= 1e-3 < min(error for rank, error in b.fits.items() if rank < b.upper)
         for rank, error in b.fits.items():
             for n in range(t.ndim):
-                flat = rf.measures.flattening(t, n)
+                flat = rf.measures.matricization(t, n)
                 assert error >= 0.999 * rf.measures.distance_to_rank(flat, rank) / np.linalg.norm(t) - 1e-12
 
 

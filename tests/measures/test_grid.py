@@ -69,7 +69,7 @@ def test_bipartitions_and_their_ranks():
     assert len(bipartitions(5)) == 15 and len(set(bipartitions(5))) == 15
     tensor = np.random.default_rng(0).normal(size=(2, 3, 4))
     np.testing.assert_array_equal(matricization_ranks(tensor), [2, 4, 3])
-    by_hand = [rf.measures.effective_rank(rf.measures.flattening(tensor, cut)) for cut in bipartitions(3)]
+    by_hand = [rf.measures.effective_rank(rf.measures.matricization(tensor, cut)) for cut in bipartitions(3)]
     np.testing.assert_allclose(matricization_effective_ranks(tensor), by_hand)
     with jax.enable_x64(True):
         traced = jax.jit(matricization_effective_ranks)(jnp.asarray(tensor))

@@ -135,7 +135,9 @@ def test_own_norm_may_be_traced():
 
 @pytest.mark.parametrize("value", [[[1.0]], [[1.0], [1.0, 2.0]], "a", None, 1j, True, np.ones(2)])
 def test_own_norm_must_give_one_number(value):
-    with pytest.raises(ValueError, match=r"^kind is <lambda>, whose value is .*, but must be a real number\.$"):
+    with pytest.raises(
+        ValueError, match=r"^kind is <lambda>, but must give one real number: at \[\[1, 0\], \[0, 1\]\] it gives .*\.$"
+    ):
         measures.norm(np.eye(2), lambda w: value)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rankfall import measures, theory
-from rankfall.theory._norm_function import checked_values, norm_function
+from rankfall.measures.named_norms import named_norm
 
 WEIGHTS = np.array([[1.0, 2.0], [0.5, 3.0]])
 KERNEL = np.array([0.3, -0.7, 0.45, 0.2])
@@ -153,7 +153,7 @@ def test_no_bound_from_a_constant_nobody_vouches_for(bound):
 )
 def test_bounds_hold_for_matrices_of_determinant_at_least_0(norm, c, positive_sample):
     few = slice(None, None, 40)
-    loss, values = positive_sample.loss[few], checked_values(norm_function(norm), positive_sample.matrices[few])
+    loss, values = positive_sample.loss[few], named_norm("norm", norm).finite(positive_sample.matrices[few])
     sharp = theory.generic_norm_bound(loss, norm, triangle_constant=c)
     published = theory.theorem1_any_norm_bound(loss, norm, triangle_constant=c)
     assert (values >= sharp * (1 - 1e-9)).all() and (values >= published - 1e-9 * np.abs(published)).all()
@@ -166,7 +166,7 @@ def test_bounds_hold_at_the_other_positions(position, positive_sample):
     few = positive_sample.matrices[::40]
     moved = np.roll(few, (row, column), axis=(1, 2))
     known = theory.norm_constants(weighted, triangle_constant=1, position=position)
-    values = checked_values(norm_function(weighted), moved)
+    values = named_norm("norm", weighted).finite(moved)
     assert (values >= theory.generic_norm_bound(positive_sample.loss[::40], known) * (1 - 1e-9)).all()
 
 
@@ -174,7 +174,7 @@ def test_bounds_hold_at_the_other_positions(position, positive_sample):
 def test_bounds_fail_where_the_determinant_is_negative(norm, c):
     """Negative control: matrices near W_0."""
     near = theory.solution(0.0) + [[0.0, 1e-3], [0.0, 0.0]]
-    value = checked_values(norm_function(norm), near[None])[0]
+    value = named_norm("norm", norm).finite(near[None])[0]
     assert np.linalg.det(near) < 0
     assert value < theory.theorem1_any_norm_bound(0.5e-6, norm, triangle_constant=c)
     assert value < theory.generic_norm_bound(0.5e-6, norm, triangle_constant=c)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
 from typing import Any
 
 import jax
@@ -10,7 +9,8 @@ import numpy as np
 
 from .. import _checks
 from .._execution import double_precision
-from ..measures.flattening import modes_below, tree_of_modes
+from ..measures import mode_tree
+from ..measures.khatri_rao import khatri_rao
 from ..problems import TensorCompletion
 from .synthetic import observe, scaled
 
@@ -138,15 +138,15 @@ def low_hierarchical_rank_completion(
     {(0, 1): 2, (0,): 2, (1,): 2, (2, 3): 2, (2,): 2, (3,): 2}
     """
     size = _size(shape, observed, key)
-    tree = tree_of_modes(tree, len(size))
-    ranks = _ranks(rank, _height(tree))
-    below = sum(math.prod(size[n] for n in modes) for modes in list(modes_below(tree))[1:])
+    root = mode_tree.checked("tree", tree, len(size))
+    ranks = _ranks(rank, _height(root))
+    below = sum(math.prod(size[n] for n in mode_tree.leaves(node)) for node in mode_tree.nodes(root)[:-1])
     _checks.room("rank", rank, max(ranks) * below)
 
     def draw(key: Any) -> np.ndarray:
-        weights = iter(_normal(key, list(_shapes(tree, size, [1, *ranks]))))
-        modes = next(modes_below(tree))
-        along = _formed(tree, weights).reshape([size[n] for n in modes])
+        weights = iter(_normal(key, list(_shapes(root, size, [1, *ranks]))))
+        modes = mode_tree.leaves(root)
+        along = _formed(root, weights).reshape([size[n] for n in modes])
         return along.transpose(np.argsort(modes))
 
     return _completion(draw, observed, key, noise, frobenius, loss, dtype)
@@ -195,13 +195,13 @@ def _ranks(rank: Any, levels: int) -> list[int]:
     return ranks
 
 
-def _height(tree: Any) -> int:
-    return 1 + max(map(_height, tree)) if isinstance(tree, tuple | list) else 0
+def _height(tree: mode_tree.Node) -> int:
+    return 1 + max(map(_height, tree)) if isinstance(tree, tuple) else 0
 
 
-def _shapes(node: Any, size: Sequence[int], columns: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _shapes(node: mode_tree.Node, size: Sequence[int], columns: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Shapes of the matrices of a node and all below it, children before their parent."""
-    if not isinstance(node, tuple | list):
+    if not isinstance(node, tuple):
         yield size[node], columns[0]
         return
     for child in node:
@@ -209,21 +209,16 @@ def _shapes(node: Any, size: Sequence[int], columns: Sequence[int]) -> Iterator[
     yield columns[1], columns[0]
 
 
-def _formed(node: Any, weights: Iterator[np.ndarray]) -> np.ndarray:
+def _formed(node: mode_tree.Node, weights: Iterator[np.ndarray]) -> np.ndarray:
     """Form what a node gives its parent, shape (product of extents below, columns)."""
-    if not isinstance(node, tuple | list):
+    if not isinstance(node, tuple):
         return next(weights)
     parts = [_formed(child, weights) for child in node]
     weight = next(weights)
-    return _joined(parts, weight) if weight.shape[1] == 1 else _khatri_rao(parts) @ weight
+    return _joined(parts, weight) if weight.shape[1] == 1 else khatri_rao(parts) @ weight
 
 
 def _joined(parts: Sequence[np.ndarray], weight: np.ndarray) -> np.ndarray:
     """Weighted sum of outer products, in one matrix product of two halves; nothing larger than it is formed."""
     half = (len(parts) + 1) // 2
-    return ((_khatri_rao(parts[:half]) * weight.T) @ _khatri_rao(parts[half:]).T).reshape(-1, 1)
-
-
-def _khatri_rao(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Outer products of columns, the last part running fastest."""
-    return reduce(lambda a, b: (a[:, None] * b).reshape(-1, a.shape[1]), parts)
+    return ((khatri_rao(parts[:half]) * weight.T) @ khatri_rao(parts[half:]).T).reshape(-1, 1)

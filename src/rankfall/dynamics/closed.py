@@ -5,8 +5,6 @@ regression, sensing, and the completion of a matrix that is not factorized, whos
 """
 
 import dataclasses
-from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +17,7 @@ from ..problems import AbstractProblem
 from ..problems.losses import LeastSquares
 from .base import AbstractDynamics
 from .batch import Task
+from .linear_path import LinearPath
 from .recording import Record, by_hand, probes
 
 # Beyond this many e-folds of the slowest direction nothing changes in double precision.
@@ -26,16 +25,15 @@ _MOST_FOLDS = 40.0
 
 
 class _Spectrum(NamedTuple):
-    """Squared singular values in the loss's units, and the start's residual and matrix in their directions."""
+    """The problem from a start in its singular directions, and how fast its flow is beside that of half the squares."""
 
+    path: LinearPath
     squares: LeastSquares
-    rates: np.ndarray
-    # From numbers in the directions to entries.
-    spread: Callable[[np.ndarray], np.ndarray]
-    gains: np.ndarray
-    residual: np.ndarray
-    floor: float
-    start: np.ndarray
+
+    @property
+    def rates(self) -> np.ndarray:
+        """How fast the residual decays in each direction."""
+        return self.squares.rate * self.path.values**2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,33 +168,17 @@ def _decompose(problem: AbstractProblem, w: np.ndarray) -> _Spectrum:
         # Entries are orthonormal as they are.
         residual = np.asarray(problem.residuals(w), dtype=np.float64)
         at = np.ravel_multi_index(tuple(np.asarray(problem.observed_indices).T), problem.shape)
-        ones = np.ones(len(residual))
-        return _Spectrum(squares, squares.rate * ones, partial(_placed, at, w.size), ones, residual, 0.0, w)
+        return _Spectrum(LinearPath.of_entries(at, -residual, w), squares)
     matrix, wanted = (np.asarray(a, dtype=np.float64) for a in problem.linear_system())
-    residual = matrix @ w.reshape(matrix.shape[1], -1) - wanted
-    u, s, vt = np.linalg.svd(matrix, full_matrices=False)
-    kept = s > max(matrix.shape) * np.finfo(np.float64).eps * s.max(initial=0.0)
-    inside = u[:, kept].T @ residual
-    rest = float(np.sum((residual - u[:, kept] @ inside) ** 2))
-    rates, gains = squares.rate * s[kept, None] ** 2, 1.0 / s[kept, None]
-    return _Spectrum(squares, rates, vt[kept].T.__matmul__, gains, inside, rest, w)
-
-
-def _placed(at: np.ndarray, size: int, values: np.ndarray) -> np.ndarray:
-    found = np.zeros(size)
-    found[at] = values
-    return found
+    return _Spectrum(LinearPath.of(matrix, wanted - matrix @ w.reshape(matrix.shape[1], -1), w), squares)
 
 
 def _at(spectrum: _Spectrum, time: float) -> np.ndarray:
-    moved = np.expm1(-spectrum.rates * time) * spectrum.gains * spectrum.residual
-    return spectrum.start + spectrum.spread(moved).reshape(spectrum.start.shape)
+    return spectrum.path.flow(spectrum.squares.rate * time)
 
 
 def _loss(spectrum: _Spectrum, time: float) -> float:
-    # From the residuals in their directions, which do not cancel however small they become.
-    inside = np.sum((spectrum.residual * np.exp(-spectrum.rates * time)) ** 2)
-    return float(spectrum.squares.loss(inside + spectrum.floor))
+    return float(spectrum.squares.loss(spectrum.path.squares(spectrum.squares.rate * time)))
 
 
 def _time_of(spectrum: _Spectrum, level: float, last: float) -> float | None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _checks, measures
 from ..factorizations import MatrixFactorization, SpectralFactorization
+from ..measures.named_norms import is_norm, named_norm, nearest
 
 # Entries that nobody observed are recorded one by one up to this many; a picture shows no more.
 _UNOBSERVED = 16
@@ -49,8 +50,9 @@ class Record:
         These flow times: flows stop there, gradient descent with a fixed step gives its first step at or after.
     measures : sequence of str or callable
         Added measures: ``"end_to_end"``, names of `rankfall.measures` functions of a single matrix (``"stable_rank"``),
-        or your own functions of the end-to-end matrix, stored under their names. Functions of JAX arrays run inside
-        the compiled loop; those that need NumPy arrays run on the recorded matrices between its chunks.
+        norms by name as in `rankfall.measures.norm` (``"nuclear"``, ``"schatten-0.5"``, ``"ky-fan-1"``), or your own
+        functions of the end-to-end matrix, stored under their names. Functions of JAX arrays run inside the compiled
+        loop; those that need NumPy arrays run on the recorded matrices between its chunks.
     schatten_p : sequence of float
         The ``p`` of the recorded Schatten norms, each positive.
 
@@ -87,10 +89,11 @@ class Record:
         if isinstance(self.measures, str) or not isinstance(self.measures, Sequence):
             raise ValueError(f"measures is {self.measures!r}, but must be a list of names and functions.")
         for measure in self.measures:
-            if not callable(measure) and measure not in BY_NAME:
+            if not callable(measure) and measure not in BY_NAME and not is_norm(measure):
                 raise ValueError(
-                    f"measures holds {measure!r}, but must hold functions of the end-to-end matrix, or names out of "
-                    f"{', '.join(BY_NAME)}."
+                    f"measures holds {_checks.shortened(measure)}, but must hold functions of the end-to-end matrix, "
+                    "norms by name (such as 'nuclear', 'schatten-0.5', 'entrywise-1', 'ky-fan-2'), or names out of "
+                    f"{', '.join(BY_NAME)}{nearest(measure, BY_NAME)}."
                 )
 
     def levels(self) -> np.ndarray:
@@ -154,12 +157,17 @@ def _with_measures(chosen: dict[str, Probe], record: Record, problem: Any) -> tu
                     f"measures holds {measure!r}, which is one of matrices, but the problem's shape is "
                     f"{problem.shape}; give a function of the tensor."
                 )
-            chosen[measure] = _Of(getattr(measures, measure))
+            chosen[measure] = _Of(measure_of(measure))
         elif _compiles(measure, problem.shape, problem.dtype):
             chosen[name_of(measure)] = _Of(measure)
         else:
             chosen[AT_HAND] = _end_to_end
     return tuple(chosen.items())
+
+
+def measure_of(name: str) -> Callable[[Any], Any]:
+    """Return the measure of a name, a function of the package or a norm."""
+    return getattr(measures, name) if name in BY_NAME else named_norm("measures", name)
 
 
 # The matrices that functions of NumPy arrays are waiting for.

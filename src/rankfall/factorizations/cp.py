@@ -11,6 +11,7 @@ from .. import _checks
 from .._execution import double_precision
 from .._types import Array
 from ..measures._namespace import floating, namespace
+from ..measures.khatri_rao import khatri_rao
 from . import initialisation
 from .base import AbstractFactorization
 
@@ -233,15 +234,6 @@ class CPFactorization(AbstractFactorization):
         """As `entries`, for indices that were checked (or are traced)."""
         rows = [w[..., indices[:, n], :] for n, w in enumerate(self.factors)]
         return math.prod(rows[1:], start=rows[0]).sum(axis=-1)
-
-
-def khatri_rao(factors: Sequence[Any]) -> Array:
-    """Column-wise Kronecker product, shape ``(..., product of extents, components)``, the last mode running fastest."""
-    product = factors[0]
-    for w in factors[1:]:
-        product = product[..., :, None, :] * w[..., None, :, :]
-        product = product.reshape(*product.shape[:-3], -1, product.shape[-1])
-    return product
 
 
 def check_size(shape: Sequence[int], itemsize: int, lanes: int = 1) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 
 from .. import _checks
 from .._types import Array
+from ..measures import mode_tree
 from ..measures._namespace import namespace
-from . import mode_tree
+from ..measures.khatri_rao import khatri_rao
 from .base import AbstractFactorization
-from .cp import CPFactorization, check_size, khatri_rao
+from .cp import CPFactorization, check_size
 from .hierarchical_start import draw
 from .tree_weights import check_fit, matrix, mixed
 
@@ -258,11 +259,6 @@ class HierarchicalFactorization(AbstractFactorization):
         tuple of arrays, shapes (..., width)
             One for each of the `inner_nodes`, the root's last.
 
-        Raises
-        ------
-        ValueError
-            Never, of itself.
-
         References
         ----------
         Razin, Maman and Cohen (2022), definition 2.
@@ -338,11 +334,6 @@ class HierarchicalFactorization(AbstractFactorization):
         Returns
         -------
         array, shape (...)
-
-        Raises
-        ------
-        ValueError
-            Never, of itself.
 
         References
         ----------

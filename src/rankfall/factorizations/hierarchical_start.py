@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from . import mode_tree, sizes
+from ..measures import mode_tree
+from . import tensor_start
 from .tree_weights import mixed
 
 # Rounds of scaling rows and columns to the norms wanted.
@@ -27,7 +28,7 @@ def draw(
     dtype: Any = "float64",
 ) -> list[np.ndarray]:
     """Draw the factors; see ``HierarchicalFactorization.init`` for the meaning of every argument."""
-    _checks.one_of("kind", kind, sizes.KINDS)
+    _checks.one_of("kind", kind, tensor_start.KINDS)
     extents = _checks.tensor_shape("shape", shape)
     inner = mode_tree.inner_nodes(tree)
     width = dict(zip(inner, _widths(widths, len(inner)), strict=True))
@@ -41,7 +42,7 @@ def draw(
     paths = math.prod(width.values())
     if kind != "balanced" or scale is None:
         balance = partial(_balanced, tree=tree)
-        return sizes.drawn(shapes, paths, balance, factor_std=factor_std, scale=scale, **options)
+        return tensor_start.drawn(shapes, paths, balance, factor_std=factor_std, scale=scale, **options)
 
     def to_unit_entries(factors: list[np.ndarray]) -> list[np.ndarray]:
         made = _balanced(factors, tree)
@@ -51,7 +52,7 @@ def draw(
         gain = (mixed(tree, means, weights) / paths) ** (-0.5 / len(made))
         return [w * gain for w in made]
 
-    return sizes.drawn(shapes, paths, to_unit_entries, factor_std=factor_std, scale=scale, **options)
+    return tensor_start.drawn(shapes, paths, to_unit_entries, factor_std=factor_std, scale=scale, **options)
 
 
 def _widths(widths: Any, count: int) -> list[int]:

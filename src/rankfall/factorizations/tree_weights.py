@@ -6,8 +6,8 @@ from typing import Any
 
 from .. import _checks
 from .._types import Array
+from ..measures import mode_tree
 from ..measures._namespace import floating
-from . import mode_tree
 
 
 def mixed(tree: mode_tree.Node, leaves: Sequence[Any], weights: Mapping[Any, Any]) -> Array:

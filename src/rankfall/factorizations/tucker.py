@@ -9,7 +9,7 @@ import numpy as np
 from .. import _checks
 from .._types import Array
 from ..measures._namespace import floating, namespace
-from . import sizes
+from . import tensor_start
 from .base import AbstractFactorization
 from .cp import check_size
 
@@ -185,11 +185,6 @@ class TuckerFactorization(AbstractFactorization):
         array, shape (...)
             The largest absolute value over all modes.
 
-        Raises
-        ------
-        ValueError
-            Never, of itself.
-
         Examples
         --------
         >>> import numpy as np, rankfall as rf
@@ -259,11 +254,11 @@ def _draw(
     inner = _ranks(extents, ranks)
     name, given = ("shape", shape) if ranks is None else ("ranks", ranks)
     _checks.room(name, given, math.prod(inner) + sum(n * r for n, r in zip(extents, inner, strict=True)))
-    _checks.one_of("kind", kind, sizes.KINDS)
+    _checks.one_of("kind", kind, tensor_start.KINDS)
     if kind == "balanced":
         _check_balance(extents, inner)
     shapes = [*zip(extents, inner, strict=True), inner]
-    return sizes.drawn(
+    return tensor_start.drawn(
         shapes, math.prod(inner), _balanced, key=key, kind=kind, factor_std=factor_std, scale=scale, dtype=dtype
     )
 

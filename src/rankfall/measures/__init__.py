@@ -4,26 +4,25 @@ from . import spectrum
 from .cp_rank import BorderEvidence, CPRankBracket, cp_rank_bracket
 from .cp_rank_published import published_rank_estimate
 from .entries import entries
-from .errors import mean_square_error
 from .factors import det_sign, log_abs_det, signed_log_det, unbalancedness
-from .flattening import flattening, hierarchical_rank, multilinear_rank
 from .grid import MappingRank, grid_tensor, mapping_rank
-from .matricization import bipartitions, matricization_effective_ranks, matricization_ranks
+from .matricization import bipartitions, matricization
+from .mean_square_error import mean_square_error
+from .named_norms import NORMS, norm
 from .norms import (
-    NORMS,
     entrywise_norm,
     frobenius_norm,
     ky_fan_norm,
     log_schatten_norm,
     max_column_sum,
     max_row_sum,
-    norm,
     nuclear_norm,
     schatten_norm,
     spectral_norm,
 )
 from .ranks import distance_to_rank, effective_rank, numerical_rank, rank_suboptimality, stable_rank
-from .spectra import singular_values
+from .singular_values import singular_values
+from .tensor_ranks import hierarchical_rank, matricization_effective_ranks, matricization_ranks, multilinear_rank
 
 __all__ = [
     "NORMS",
@@ -37,7 +36,6 @@ __all__ = [
     "effective_rank",
     "entries",
     "entrywise_norm",
-    "flattening",
     "frobenius_norm",
     "grid_tensor",
     "hierarchical_rank",
@@ -45,6 +43,7 @@ __all__ = [
     "log_abs_det",
     "log_schatten_norm",
     "mapping_rank",
+    "matricization",
     "matricization_effective_ranks",
     "matricization_ranks",
     "max_column_sum",

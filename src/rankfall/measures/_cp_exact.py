@@ -25,10 +25,10 @@ def exact_rank(given: np.ndarray, tensor: np.ndarray, eps: float) -> Decision:
         return UNDECIDED
     if core.ndim <= 2:
         rank = core.shape[0] if core.ndim else 1
-        return rank, "all flattenings have rank 1" if rank == 1 else "rank of a matrix"
+        return rank, "all matricizations have rank 1" if rank == 1 else "rank of a matrix"
     largest, others = max(core.shape), math.prod(core.shape) // max(core.shape)
     if largest == others:
-        return largest, "a flattening reaches the largest rank that its shape allows"
+        return largest, "a matricization reaches the largest rank that its shape allows"
     if core.shape == (2, 2, 2):
         return _two_by_two_by_two(core, given, eps)
     if core.ndim == 3 and min(core.shape) == 2 and eps <= 1e-15:

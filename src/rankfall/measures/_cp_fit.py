@@ -6,20 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .khatri_rao import khatri_rao
+
 Factors = list[np.ndarray]
 Path = list[tuple[float, float]]
 
 # Unknowns up to which second-order steps are taken: their matrix of squares takes a few milliseconds to factor.
 MOST_UNKNOWNS = 1000
 _EPS = float(np.finfo(np.float64).eps)
-
-
-def khatri_rao(factors: Sequence[np.ndarray]) -> np.ndarray:
-    """Columnwise outer products, shape (product of sizes, rank)."""
-    out = factors[0]
-    for factor in factors[1:]:
-        out = (out[:, None, :] * factor).reshape(-1, factor.shape[1])
-    return out
 
 
 def full(factors: Factors) -> np.ndarray:

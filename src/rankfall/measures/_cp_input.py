@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .flattening import tensor_of_order_two
+from .matricization import tensor_of_order_two
 
 
 def normalised(tensor: Any) -> tuple[np.ndarray, np.ndarray, float, float]:

@@ -1,12 +1,12 @@
 """CP rank, which nothing computes in general: a bracket certified on both sides, and exact rules where one holds.
 
-The upper end is an explicit sum of rank-one terms, recomputed; the lower end is how far a flattening is from low rank.
+The upper end is an explicit sum of rank-one terms, recomputed; the lower end is how far a matricization is from low
+rank.
 """
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from .. import _checks
 from ._cp_exact import exact_rank
 from ._cp_input import generator, normalised
 from ._cp_search import BorderEvidence, Search
-from .flattening import flattening
+from .matricization import bipartitions, matricization
 
 # All bipartitions of the modes are looked at up to this order, and none with a smaller side than this.
 _ALL_BIPARTITIONS, _LARGEST_SIDE = 10, 2048
@@ -30,7 +30,7 @@ class CPRankBracket:
     Attributes
     ----------
     lower : int
-        No tensor within the tolerance has a smaller rank: a flattening of the tensor has none.
+        No tensor within the tolerance has a smaller rank: a matricization of the tensor has none.
     upper : int
         A tensor of this rank within the tolerance was written down, or there is one in any case.
     fits : dict from int to float
@@ -62,7 +62,7 @@ def cp_rank_bracket(
 ) -> CPRankBracket:
     """Bracket the smallest CP rank of all tensors within ``rtol`` of the given one, relative to its Frobenius norm.
 
-    From below: the Eckart-Young distance of a flattening from rank ``r`` is at most that of the tensor from CP rank
+    From below: the Eckart-Young distance of a matricization from rank ``r`` is at most that of the tensor from CP rank
     ``r``. All bipartitions of the modes are looked at (beyond order 10 single modes and leading blocks ``0, ..., k``;
     none whose smaller side has more than 2048 entries), and rounding counts against the bound.
 
@@ -131,21 +131,17 @@ def cp_rank_bracket(
     return CPRankBracket(lower, found, search.fits(), exact, rule, search.border(exact))
 
 
-def _bipartitions(order: int) -> Iterator[tuple[int, ...]]:
+def _cuts(order: int) -> Sequence[tuple[int, ...]]:
     """One side of each bipartition, or of some where there are too many."""
     if order <= _ALL_BIPARTITIONS:
-        for size in range(order - 1):
-            for rest in itertools.combinations(range(1, order), size):
-                yield (0, *rest)
-        return
-    yield from ((n,) for n in range(order))
-    yield from (tuple(range(k)) for k in range(2, order - 1))
+        return bipartitions(order)
+    return [*((n,) for n in range(order)), *(tuple(range(k)) for k in range(2, order - 1))]
 
 
 def _lower(t: np.ndarray, rtol: float) -> int:
     lower = 0
-    for modes in _bipartitions(t.ndim):
-        flat = flattening(t, modes)
+    for modes in _cuts(t.ndim):
+        flat = matricization(t, modes)
         if lower < min(flat.shape) <= _LARGEST_SIDE:
             squares, slack = _squared_singular_values(flat, rtol)
             tails = np.append(np.cumsum(squares)[::-1], 0.0)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ._cp_fit import balanced, full, khatri_rao
+from ._cp_fit import balanced, full
 from ._cp_input import generator, normalised
+from .khatri_rao import khatri_rao
 
 
 def published_rank_estimate(

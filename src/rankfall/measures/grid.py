@@ -12,7 +12,8 @@ from .. import _checks
 from .._execution import compiled, double_precision
 from .._types import Array
 from .cp_rank import CPRankBracket, cp_rank_bracket
-from .matricization import bipartitions, matricization_effective_ranks, matricization_ranks
+from .matricization import bipartitions
+from .tensor_ranks import matricization_effective_ranks, matricization_ranks
 
 # Points of the grid that a function sees at once.
 BLOCK = 4096

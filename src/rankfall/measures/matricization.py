@@ -1,14 +1,53 @@
-"""Ranks of all matricizations of a tensor: of the matrices that cutting its modes into two parts makes of it."""
+"""Matricizations: the matrices that a tensor is laid out as by cutting its modes into two parts, rows and columns."""
 
 import itertools
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from .. import _checks
 from .._types import Array
-from ._namespace import namespace
-from .flattening import flattening, tensor_of_order_two
-from .ranks import effective_rank, numerical_rank
+from ._namespace import floating
+
+
+def matricization(tensor: Any, modes: Any) -> Array:
+    """Lay a tensor out as a matrix: the rows are the given modes, the columns all others, both in C order.
+
+    Unfolding and flattening are other words for it. Its effective rank is
+    ``effective_rank(matricization(tensor, modes))``; all measures of a matrix can be had so.
+
+    Parameters
+    ----------
+    tensor : array, shape (d_0, ..., d_{order - 1})
+        Of order two or more, of NumPy or of JAX.
+    modes : int or sequence of int
+        Modes that make the rows, the last one running fastest. The columns are the remaining ones, in their order.
+
+    Returns
+    -------
+    array, shape (product of the given sizes, product of the others)
+
+    Raises
+    ------
+    ValueError
+        If ``tensor`` has less than two modes or none of its entries, or ``modes`` are not some of its modes.
+
+    References
+    ----------
+    Kolda and Bader (2009), section 2.4.
+
+    Examples
+    --------
+    >>> import numpy as np, rankfall as rf
+    >>> rf.measures.matricization(np.arange(8).reshape(2, 2, 2), 1)
+    array([[0., 1., 4., 5.],
+           [2., 3., 6., 7.]])
+    """
+    t = tensor_of_order_two("tensor", tensor)
+    rows = _modes(modes, t.ndim)
+    columns = [n for n in range(t.ndim) if n not in rows]
+    count = int(np.prod([t.shape[n] for n in rows]))
+    return t.transpose(*rows, *columns).reshape(count, -1)
 
 
 def bipartitions(order: int) -> tuple[tuple[int, ...], ...]:
@@ -40,74 +79,25 @@ def bipartitions(order: int) -> tuple[tuple[int, ...], ...]:
     return tuple((0, *rest) for size in range(order - 1) for rest in itertools.combinations(others, size))
 
 
-def matricization_ranks(tensor: Any, rtol: float | None = None) -> Array:
-    """Rank of the matricization along every cut of the modes.
-
-    Parameters
-    ----------
-    tensor : array, shape (d_0, ..., d_{order - 1})
-        Of order two or more, of NumPy or of JAX.
-    rtol : float, optional
-        Singular values above ``rtol`` times the largest count, as in `numerical_rank`.
-
-    Returns
-    -------
-    array of int, shape (cuts,)
-        In the order of `bipartitions`.
-
-    Raises
-    ------
-    ValueError
-        If ``tensor`` has less than two modes or none of its entries, or ``rtol`` is negative.
-
-    References
-    ----------
-    Cohen and Shashua (2017), section 3 (ranks of matricizations as separation ranks).
-
-    Examples
-    --------
-    >>> import numpy as np, rankfall as rf
-    >>> pair = np.eye(2)
-    >>> rf.measures.matricization_ranks(np.einsum("ij,kl->ijkl", pair, pair))
-    array([2, 1, 4, 4, 2, 2, 2])
-    """
-    return _over_cuts(tensor, lambda matrix: numerical_rank(matrix, rtol))
+def tensor_of_order_two(name: str, value: Any) -> Array:
+    """Return a float array of at least two modes, or say what came instead."""
+    t = floating(name, value)
+    if t.ndim < 2 or 0 in t.shape:
+        raise ValueError(
+            f"{name} has shape {tuple(t.shape)}, but must be a tensor of two modes or more, none of size 0; a vector v "
+            "is passed as v[:, None]."
+        )
+    return t
 
 
-def matricization_effective_ranks(tensor: Any) -> Array:
-    """Effective rank of the matricization along every cut of the modes.
-
-    Parameters
-    ----------
-    tensor : array, shape (d_0, ..., d_{order - 1})
-        Of order two or more, of NumPy or of JAX.
-
-    Returns
-    -------
-    array, shape (cuts,)
-        In the order of `bipartitions`.
-
-    Raises
-    ------
-    ValueError
-        If ``tensor`` has less than two modes or none of its entries.
-
-    References
-    ----------
-    Roy and Vetterli (2007); Razin and Cohen (2020), definition 1 and section 7.
-
-    Examples
-    --------
-    >>> import numpy as np, rankfall as rf
-    >>> rf.measures.matricization_effective_ranks(np.ones((2, 2, 2)))
-    array([1., 1., 1.])
-    """
-    return _over_cuts(tensor, effective_rank)
-
-
-def _over_cuts(tensor: Any, measure: Callable[[Any], Any]) -> Array:
-    t = tensor_of_order_two("tensor", tensor)
-    # One by one: singular value decompositions of several matrices at once, in two threads, wait for each other for
-    # ever (jaxlib 0.10.2).
-    values: list[Array] = [measure(flattening(t, modes)) for modes in bipartitions(t.ndim)]
-    return namespace(t).stack(values)
+def _modes(modes: Any, order: int) -> list[int]:
+    expected = f"one or more different modes out of 0 to {order - 1}"
+    try:
+        # An array of no axes is one mode, and so is an integer of any kind.
+        listed = [modes] if np.ndim(modes) == 0 and not isinstance(modes, str | bytes) else list(modes)
+        found = [_checks.integer("modes", mode, 0) for mode in listed]
+    except (TypeError, ValueError):
+        found = []
+    if not found or len(set(found)) < len(found) or max(found) >= order:
+        raise ValueError(f"modes is {_checks.shortened(modes)}, but must be {expected}, counted from 0.")
+    return found

@@ -1,17 +1,12 @@
 """Norms and quasi-norms of matrices and batches of matrices: ``(..., rows, columns)`` in, ``(...)`` out."""
 
-import math
-from collections.abc import Callable
 from typing import Any
-
-import jax
-import jax.numpy as jnp
 
 from .. import _checks
 from .._types import Array
 from . import spectrum
-from ._namespace import matrices, namespace
-from .spectra import singular_values
+from ._namespace import matrices
+from .singular_values import singular_values
 
 
 def schatten_norm(matrix: Any, p: float) -> Array:
@@ -257,58 +252,3 @@ def max_row_sum(matrix: Any) -> Array:
     3.0
     """
     return abs(matrices("matrix", matrix)).sum(axis=-1).max(axis=-1)
-
-
-NORMS: dict[str, Callable[[Any], Array]] = {
-    "nuclear": nuclear_norm,
-    "frobenius": frobenius_norm,
-    "spectral": spectral_norm,
-    "max_column_sum": max_column_sum,
-    "max_row_sum": max_row_sum,
-}
-
-
-def norm(matrix: Any, kind: str | Callable[[Any], Any]) -> Array:
-    """Any norm or quasi-norm: by name, or the user's own function of one matrix.
-
-    Parameters
-    ----------
-    matrix : array, shape (..., rows, columns)
-    kind : str or callable
-        A key of `NORMS`, or a function that takes one ``(rows, columns)`` array and returns a number; it is called
-        for each matrix of the batch, and its value is not checked to be a norm.
-
-    Returns
-    -------
-    array, shape (...)
-
-    Raises
-    ------
-    ValueError
-        If ``kind`` is an unknown name, or a function whose value is not one real number, or ``matrix`` has fewer than
-        two dimensions.
-
-    Examples
-    --------
-    >>> import numpy as np, rankfall as rf
-    >>> float(rf.measures.norm([[1.0, -2.0], [3.0, 0.0]], lambda w: np.abs(w).max()))
-    3.0
-    """
-    w = matrices("matrix", matrix)
-    if not callable(kind):
-        _checks.one_of("kind", kind, NORMS)
-        return NORMS[kind](w)
-    xp, batch = namespace(w), w.shape[:-2]
-    values = [_value_of(kind, one) for one in w.reshape(math.prod(batch), *w.shape[-2:])]
-    stacked = xp.stack([xp.asarray(value, dtype=w.dtype) for value in values]) if values else xp.zeros(0, w.dtype)
-    return stacked.reshape(batch)
-
-
-def _value_of(function: Callable[[Any], Any], matrix: Array) -> Any:
-    """One value of a user's norm."""
-    value = function(matrix)
-    name = f"kind is {getattr(function, '__name__', 'function')}, whose value"
-    # A traced value has a shape and a type, like any other, but no number yet.
-    if isinstance(value, jax.core.Tracer) and value.shape == () and jnp.issubdtype(value.dtype, jnp.floating):
-        return value
-    return _checks.number(name, value)

@@ -7,7 +7,7 @@ import numpy as np
 from .._types import Array
 from . import spectrum
 from ._namespace import matrices
-from .spectra import singular_values
+from .singular_values import singular_values
 
 
 def effective_rank(matrix: Any) -> Array:

@@ -14,8 +14,9 @@ import jax
 
 from .. import _checks
 from .._types import Array
-from ..factorizations import CPFactorization, HierarchicalFactorization, mode_tree
+from ..factorizations import CPFactorization, HierarchicalFactorization
 from ..factorizations.tree_weights import check_weights, mixed
+from ..measures import mode_tree
 from ..measures._namespace import floating, namespace
 
 Representation = Callable[[Any], Any]

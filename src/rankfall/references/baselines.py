@@ -40,10 +40,6 @@ class MinimalL2(AbstractReference):
 
     Where no solution fits, it is the one of least norm among those that fit best, and ``residual`` tells.
 
-    References
-    ----------
-    Facts of linear algebra; the regression warm-up of the talk.
-
     Examples
     --------
     >>> import numpy as np, rankfall as rf

@@ -13,11 +13,7 @@ from .coordinates import check_memory
 
 
 class MeanBaseline(AbstractReference):
-    """The mean of the observed entries, everywhere.
-
-    References
-    ----------
-    Facts of statistics: it has the least sum of squared residuals of all constants.
+    """The mean of the observed entries, everywhere: of all constants, that of least squared residuals.
 
     Examples
     --------

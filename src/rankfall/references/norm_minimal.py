@@ -37,7 +37,7 @@ class NormMinimal(AbstractReference):
     Parameters
     ----------
     norm : str or callable, optional
-        A key of ``rankfall.measures.NORMS``, ``"schatten-p"``, ``"entrywise-p"``, ``"ky-fan-k"``, or a function of one
+        As in `rankfall.measures.norm`: ``"nuclear"``, ``"schatten-0.5"``, ``"ky-fan-2"``, ... or a function of one
         matrix that gives a number.
     expression : callable, optional
         In place of ``norm``: from CVXPY's variable to a convex expression of CVXPY.
@@ -187,8 +187,7 @@ class NormMinimal(AbstractReference):
         if norm.expression is not None:
             found = by_cvxpy(norm.expression, problem, self.tolerance, self._options(norm.spectral), norm.dual)
         else:
-            p = float(norm.name.partition("-")[2])
-            found = by_descent(norm, p, observations_of(problem, self.tolerance), self.gap, 10_000)
+            found = by_descent(norm, norm.named.order, observations_of(problem, self.tolerance), self.gap, 10_000)
         return self._answer(norm, problem, found, began)
 
     def _answer(self, norm: Norm, problem: Any, found: Found, began: float) -> Reference:
@@ -216,7 +215,7 @@ class NormMinimal(AbstractReference):
                 f"norm is {norm.name}, a function, but must be one by name or a convex expression where the solutions "
                 f"have {data.free()} free parameters: nothing else than its values is known."
             )
-        if norm.name.startswith("entrywise") and problem.observed_indices is not None:
+        if norm.named.family == "entrywise" and problem.observed_indices is not None:
             # A sum over the entries: each that is free is best at zero.
             matrix = FillWithZeros().solve(problem).solution
             value = float(norm.value(matrix))

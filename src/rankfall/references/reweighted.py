@@ -20,7 +20,7 @@ def reweighted(norm: Norm, problem: Any, start: np.ndarray, steps: int) -> tuple
     A step minimises ``tr X^T (W W^T + e^2)^(p/2 - 1) X``, or the sum of ``x^2 (w^2 + e^2)^(p/2 - 1)``, which is above
     the smoothed quasi-norm and meets it at the matrix ``W`` before; the smoothing ``e`` falls all the while.
     """
-    schatten, p = not norm.name.startswith("entrywise"), norm.power
+    schatten, p = norm.named.family == "schatten", norm.power
     matrix = start
     size = float(np.linalg.norm(matrix, 2))
     smooth = size

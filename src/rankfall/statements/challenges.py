@@ -10,6 +10,7 @@ from .. import _checks
 from .._types import Array
 from ..dynamics import Record, SpectralFlow, Stop, train
 from ..factorizations import MatrixFactorization, SpectralFactorization
+from ..measures.named_norms import NamedNorm, named_norm
 from ..problems import two_by_two
 from ..references.one_parameter import zoomed
 from ..theory import (
@@ -22,7 +23,6 @@ from ..theory import (
     solution,
     theorem1_any_norm_bound,
 )
-from ..theory._norm_function import NormFunction, checked_values, norm_function
 from ..theory.any_norm import Norm
 
 if TYPE_CHECKING:
@@ -179,12 +179,12 @@ def challenge(
     if key is not None:
         _checks.key("key", key)
     constants = norm_constants(norm, triangle_constant=triangle_constant)
-    function = norm_function(norm)
+    function = named_norm("norm", norm)
     x, least, at_least_this = _least(function, constants)
     path = _path(number, size, end, key)
     matrices = path["end_to_end"].transpose("record", "row", "col").values
     path = path.assign(
-        norm=("record", checked_values(function, matrices)),
+        norm=("record", function.finite(matrices)),
         bound=("record", generic_norm_bound(path["loss"].values, constants)),
         theorem1_bound=("record", theorem1_any_norm_bound(path["loss"].values, constants)),
     )
@@ -242,7 +242,7 @@ def _growth_rate(path: xr.Dataset) -> float:
     return float(np.polyfit(reach, np.log(path["norm"].values[late]), 1)[0])
 
 
-def _least(function: NormFunction, constants: NormConstants) -> tuple[float, float, float]:
+def _least(function: NamedNorm, constants: NormConstants) -> tuple[float, float, float]:
     """Return where a norm is least on the solutions, its value, and a lower bound on it.
 
     All minimisers lie within `minimiser_radius`. Norms are convex along ``x``, so the grid brackets their minimum. For
@@ -258,9 +258,9 @@ def _least(function: NormFunction, constants: NormConstants) -> tuple[float, flo
         )
     # Spaced like the logarithms of the singular values of the solutions: fine near 0, wide where reach is large.
     x = 2.0 * np.sinh(np.linspace(-1, 1, GRID) * np.arcsinh(reach / 2.0))
-    value = checked_values(function, solution(x))
+    value = function.finite(solution(x))
     sure = (np.minimum(value[1:], value[:-1]) / c - slope * np.diff(x) / 2.0).min()
-    points, values, width = zoomed(lambda some: checked_values(function, solution(some)), x, value)
+    points, values, width = zoomed(lambda some: function.finite(solution(some)), x, value)
     least = float(values.min())
     # Among values that differ by rounding, the entry nearest to 0.
     equal = values <= least * (1.0 + 1e-14)
@@ -270,7 +270,7 @@ def _least(function: NormFunction, constants: NormConstants) -> tuple[float, flo
     return best, least, float(min(max(sure, 0.0), least))
 
 
-def _solutions(function: NormFunction, reach: float) -> xr.Dataset:
+def _solutions(function: NamedNorm, reach: float) -> xr.Dataset:
     """Return the norm on solutions with entries up to ``reach`` and a little more."""
     x = 2.0 * np.sinh(np.linspace(-1, 1, 401) * np.arcsinh(reach))
-    return xr.Dataset({"norm": ("x", checked_values(function, solution(x)))}, {"x": x})
+    return xr.Dataset({"norm": ("x", function.finite(solution(x)))}, {"x": x})

@@ -12,11 +12,10 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 
 from rankfall import _checks
+from rankfall.measures.named_norms import named_norm
 from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, non_negative, radius, single, within
-from rankfall.theory._norm_function import (
+from rankfall.theory._norm_probes import (
     UNITS,
-    checked_values,
-    norm_function,
     probe_triangle,
     refuse_broken_triangle,
     refuse_unless_norm,
@@ -45,7 +44,7 @@ class NormConstants:
         Whether the triangle constant is known, or given by the user; False where it was probed.
     above_entry : bool
         Whether the norm of every matrix is known to be at least that of any one of its entries alone, as it is for the
-        Schatten and the entrywise ones.
+        norms by name.
     """
 
     name: str
@@ -68,8 +67,8 @@ def norm_constants(
     Parameters
     ----------
     norm : str or callable
-        A key of ``rankfall.measures.NORMS``; ``"schatten-p"`` or ``"entrywise-p"`` with a positive number in place of
-        ``p``, ``inf`` too; or a function of one matrix, an ndarray of shape (2, 2), that gives a number.
+        As in `rankfall.measures.norm`: ``"nuclear"``, ``"schatten-0.5"``, ``"ky-fan-1"``, ... or a function of one
+        matrix, an ndarray of shape (2, 2), that gives a number.
     triangle_constant : float, optional
         ``c >= 1`` with ``||A + B|| <= c (||A|| + ||B||)``: 1 says that ``norm`` is a norm.  Taken on your word, unless
         a pair of matrices is found that breaks it.  By default that of a name, 1 or ``2^(1/p - 1)`` for ``p < 1``; of
@@ -103,26 +102,26 @@ def norm_constants(
     >>> norm_constants(lambda w: np.linalg.norm(weights * w), triangle_constant=1).max_norm_eij
     4.0
     """
-    function = norm_function(norm)
+    function = named_norm("norm", norm)
     row, column = _checks.position("position", position)
-    known = function.constant is not None
-    if not known:
+    if not function.known:
         refuse_unless_norm(function)
-    special = checked_values(function, np.concatenate([UNITS, [_zero_solution(row, column)]]))
+    special = function.finite(np.concatenate([UNITS, [_zero_solution(row, column)]]))
     if triangle_constant is not None:
         remedy = "pass 1 for a norm, None where you do not know it"
         constant = single("triangle_constant", within("triangle_constant", triangle_constant, 1, 1e100, remedy), remedy)
         refuse_broken_triangle(function, constant)
     else:
-        constant = function.constant if function.constant is not None else probe_triangle(function)[0]
+        least = function.triangle_constant
+        constant = probe_triangle(function)[0] if least is None else least
     return NormConstants(
         name=function.name,
         norm_e11=float(special[2 * row + column]),
         max_norm_eij=float(special[:4].max()),
         norm_w0=float(special[4]),
         triangle_constant=constant,
-        certified=known or triangle_constant is not None,
-        above_entry=known,
+        certified=function.known or triangle_constant is not None,
+        above_entry=function.known,
     )
 
 
@@ -230,9 +229,10 @@ def _constants(norm: Norm | NormConstants, triangle_constant: RealLike | None) -
             came = _checks.shortened(triangle_constant)
             raise ValueError(f"triangle_constant is {came}, but must be None, since NormConstants have their own.")
         return norm
-    if triangle_constant is None and norm_function(norm).constant is None:
+    function = named_norm("norm", norm)
+    if triangle_constant is None and not function.known:
         raise ValueError(
-            f"norm is {norm_function(norm).name}, a function of unknown triangle constant, but must come with it for a "
+            f"norm is {function.name}, a function of unknown triangle constant, but must come with it for a "
             "bound to be true; pass triangle_constant (1 for a norm), or norm_constants(norm), which is not certified."
         )
     return norm_constants(norm, triangle_constant=triangle_constant)

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from rankfall import _checks
 from rankfall.dynamics import Run
 from rankfall.factorizations.spectral import BALANCED
+from rankfall.measures.named_norms import is_norm, nearest
 from rankfall.theory import evolution, record_bounds
 from rankfall.theory.certificate import Certificate, judge
 from rankfall.theory.family import family
-from rankfall.theory.records import Records, schatten_name
+from rankfall.theory.records import Records, same_norm, schatten_name
 
 _PROBLEMS = "rf.two_by_two(z, z_prime, eps, position=..., size=...), in which one entry is unobserved"
 # Ends after which nothing that was recorded can be relied on.
@@ -28,8 +29,8 @@ def check(run: Run, *, norms: Sequence[str | float] | None = None) -> list[Certi
     run : Run
         What ``rankfall.train`` returned, on a problem of ``rankfall.two_by_two``: any position, values, size and loss.
     norms : sequence of str or float, optional
-        Which of the recorded norms to look at: ``"nuclear"``, ``"frobenius"``, ``"spectral"``, ``"max_row_sum"``,
-        ``"max_column_sum"``, or the ``p`` of a Schatten norm. All that were recorded by default.
+        Which of the recorded norms to look at, by name as in `rankfall.measures.norm`, or by the ``p`` of a Schatten
+        norm. All that were recorded by default.
 
     Returns
     -------
@@ -102,24 +103,23 @@ def _chosen(norms: Any, recorded: list[str]) -> list[str]:
     if norms is None:
         return recorded
     members = _checks.sequence("norms", norms, f"a list of recorded norms: {', '.join(recorded)}")
-    found = [_name_of(member) for member in members]
-    for member, name in zip(members, found, strict=True):
-        if name not in recorded:
-            raise ValueError(
-                f"norms holds {_checks.shortened(member)}, but must hold recorded norms: {', '.join(recorded)}; "
-                "record others with rf.Record(schatten_p=[...])."
-            )
-    return found
+    return [_recorded_name(member, recorded) for member in members]
 
 
-def _name_of(norm: Any) -> str:
-    """Name of a norm that is given by it, or by the exponent of a Schatten norm; empty for anything else."""
-    if isinstance(norm, str):
-        return norm
+def _recorded_name(member: Any, recorded: list[str]) -> str:
+    """Name that a norm was recorded under, of one given by name or by the exponent of a Schatten norm."""
     try:
-        return schatten_name(_checks.number("norms", norm))
+        name = member if isinstance(member, str) else schatten_name(_checks.number("norms", member))
+        found = same_norm(name, recorded)
     except ValueError:
-        return ""
+        name, found = "", None
+    if found is None:
+        near = "" if is_norm(name) else nearest(member)
+        raise ValueError(
+            f"norms holds {_checks.shortened(member)}, but must hold recorded norms: {', '.join(recorded)}{near}; "
+            "record others with rf.Record(measures=[...])."
+        )
+    return found
 
 
 def _objections(records: Records) -> list[str]:

@@ -23,10 +23,6 @@ def binary_entropy(p: RealLike) -> FloatArray:
     ValueError
         If an entry of ``p`` is outside ``[0, 1]``.
 
-    References
-    ----------
-    Cover and Thomas (2006), "Elements of Information Theory".
-
     Examples
     --------
     >>> from rankfall.theory import binary_entropy

@@ -1,5 +1,6 @@
 """What the theorems need of a run: its recorded measures as arrays of shape (lanes, records), in one convention."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rankfall.dynamics import EndToEndFlow
+from rankfall.measures.named_norms import is_norm, named_norm
 from rankfall.theory._inputs import FloatArray
 from rankfall.theory.family import Family
 
-# Names of the Schatten norms that have one, and of other recorded norms whose value at a matrix with a single 1 is 1.
+# Names of the Schatten norms that have one.
 _SCHATTEN = {1.0: "nuclear", 2.0: "frobenius", np.inf: "spectral"}
-_BY_NAME = ("max_row_sum", "max_column_sum")
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,18 @@ class Records:
 
     @cached_property
     def norms(self) -> dict[str, tuple[float, FloatArray]]:
-        """Recorded norms by name: the constant of their triangle inequality, and their values."""
+        """Recorded norms by name, each 1 at a matrix with a single 1: triangle constants, and values."""
         exponents, values = self["p"], self["schatten_norm"]
         found = {
             schatten_name(p): (2.0 ** max(1.0 / p - 1.0, 0.0), values[..., i]) for i, p in enumerate(exponents.tolist())
         }
-        return found | {name: (1.0, self[name]) for name in _BY_NAME if name in self}
+        # Those that were recorded by name, unless they are one of these by another name.
+        for name, variable in self.run.trajectory.data_vars.items():
+            if is_norm(name) and variable.dims == ("lane", "record") and same_norm(str(name), found) is None:
+                constant = named_norm("norms", name).triangle_constant
+                assert constant is not None
+                found[str(name)] = (constant, self[str(name)])
+        return found
 
     @property
     def places(self) -> dict[str, NDArray[Any]]:
@@ -116,3 +123,13 @@ class Records:
 def schatten_name(p: float) -> str:
     """Name of the Schatten norm of an exponent."""
     return _SCHATTEN.get(p, f"schatten-{p:g}")
+
+
+def same_norm(name: str, names: Iterable[str]) -> str | None:
+    """Return that of several names of norms that names the same norm, ``None`` where there is none."""
+    wanted = named_norm("norms", name)
+    for other in names:
+        found = named_norm("norms", other)
+        if (found.family, found.order) == (wanted.family, wanted.order):
+            return other
+    return None

@@ -4,20 +4,12 @@ Everything is for the loss ``|X w - y|^2 / 2``.  Training moves ``w`` only withi
 the solution nearest to the start; from 0 that is the one of smallest l2 norm.
 """
 
-from typing import NamedTuple, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 
+from rankfall.dynamics.linear_path import LinearPath
 from rankfall.theory._inputs import FloatArray, RealLike, finite, non_negative, positive, single, whole_number
-
-
-class _Spectrum(NamedTuple):
-    """Singular values above rounding, their right vectors, and the residual of the start in the left ones."""
-
-    values: FloatArray
-    right: FloatArray
-    residual: FloatArray
-    start: FloatArray
 
 
 def min_l2_interpolator(X: RealLike, y: RealLike) -> FloatArray:
@@ -86,7 +78,7 @@ def descent_limit(X: RealLike, y: RealLike, start: RealLike | None = None) -> Fl
     array([ 3., -1.])
     """
     spectrum = _decompose(X, y, start)
-    return _move(spectrum, 1.0 / spectrum.values)
+    return spectrum.moved(1.0 / spectrum.values)
 
 
 def descent_iterate(
@@ -138,7 +130,7 @@ def descent_iterate(
     shrunk = -np.expm1(count * np.log1p(-np.where(slow, rate, 0.0)))
     with np.errstate(over="ignore", invalid="ignore"):
         done = np.where(slow, shrunk, 1.0 - (1.0 - np.where(slow, 0.0, rate)) ** count)
-        return _move(spectrum, done / spectrum.values)
+        return spectrum.moved(done / spectrum.values)
 
 
 def flow_iterate(X: RealLike, y: RealLike, time: float | int, start: RealLike | None = None) -> FloatArray:
@@ -177,9 +169,7 @@ def flow_iterate(X: RealLike, y: RealLike, time: float | int, start: RealLike | 
     """
     remedy = "pass flow time, step size times steps"
     elapsed = single("time", non_negative("time", time, remedy), remedy)
-    spectrum = _decompose(X, y, start)
-    # expm1 keeps the digits of the slow directions, whose exponent is close to 0.
-    return _move(spectrum, -np.expm1(-(spectrum.values**2) * elapsed) / spectrum.values)
+    return _decompose(X, y, start).flow(elapsed)
 
 
 def ridge_solution(X: RealLike, y: RealLike, weight_decay: float | int) -> FloatArray:
@@ -220,10 +210,10 @@ def ridge_solution(X: RealLike, y: RealLike, weight_decay: float | int) -> Float
     # Through singular values, because the normal equations square the condition number; and s / (s^2 + decay) as
     # 1 / (s + decay / s), which is exactly 1 / s without decay and does not underflow for tiny inputs.
     with np.errstate(over="ignore"):
-        return _move(spectrum, 1.0 / (spectrum.values + decay / spectrum.values))
+        return spectrum.moved(1.0 / (spectrum.values + decay / spectrum.values))
 
 
-def _decompose(X: RealLike, y: RealLike, start: RealLike | None) -> _Spectrum:
+def _decompose(X: RealLike, y: RealLike, start: RealLike | None) -> LinearPath:
     inputs, targets = finite("X", X), finite("y", y)
     if inputs.ndim != 2 or not inputs.size:
         raise ValueError(f"X has shape {inputs.shape}, but must have rows and columns; stack one row per equation.")
@@ -232,13 +222,4 @@ def _decompose(X: RealLike, y: RealLike, start: RealLike | None) -> _Spectrum:
     origin = np.zeros(inputs.shape[1]) if start is None else finite("start", start)
     if origin.shape != inputs.shape[1:]:
         raise ValueError(f"start has shape {origin.shape}, but must have shape {inputs.shape[1:]}; pass one a column.")
-    left, values, right = np.linalg.svd(inputs, full_matrices=False)
-    # Singular values within rounding of 0 carry no information about X; their inverses would be noise.
-    kept = values > max(inputs.shape) * np.finfo(np.float64).eps * values.max(initial=0.0)
-    residual = left[:, kept].T @ (targets - inputs @ origin)
-    return _Spectrum(values[kept], right[kept], residual, origin)
-
-
-def _move(spectrum: _Spectrum, gain: FloatArray) -> FloatArray:
-    """Start plus the residual, each singular direction multiplied by its gain."""
-    return np.asarray(spectrum.start + spectrum.right.T @ (gain * spectrum.residual))
+    return LinearPath.of(inputs, targets - inputs @ origin, origin)

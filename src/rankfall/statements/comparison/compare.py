@@ -18,10 +18,10 @@ from ...dynamics import ExponentialDescent, Record, SpectralFlow, Stop, train
 from ...dynamics.base import AbstractDynamics
 from ...factorizations import MatrixFactorization, SpectralFactorization
 from ...factorizations.initialisation import KINDS as KINDS_OF_START
+from ...measures.named_norms import EXPECTED, named_norm
 from ...problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
 from ...references import MinimalL2, NormMinimal, NuclearNorm, Reference
 from ...references.base import check_kind
-from ...references.norms import EXPECTED
 from .results import dataset, recorded
 from .verdict import Comparison
 
@@ -278,9 +278,11 @@ def _least(norm: NormMinimal, problem: Any) -> Reference:
     """Find the least norm by the method that is quickest, and goes furthest, for it."""
     raise_if_interrupted()
     found = None
-    if norm.norm == "frobenius":
+    known = None if norm.norm is None else named_norm("norms", norm.norm)
+    kind = None if known is None else (known.family, known.order)
+    if kind in (("schatten", 2.0), ("entrywise", 2.0)):
         found = MinimalL2().solve(problem)
-    elif norm.norm == "nuclear" and not isinstance(problem, LinearRegression):
+    elif kind == ("schatten", 1.0) and not isinstance(problem, LinearRegression):
         found = NuclearNorm().solve(problem)
     if found is None or (found.status != "optimal" and found.gap > CLOSE):
         with _one_of_norms():

@@ -177,7 +177,7 @@ def _named(cut: tuple[int, ...]) -> str:
 
 def _spectra(tensor: np.ndarray) -> np.ndarray:
     """Singular values at every cut."""
-    spectra = [np.linalg.svd(measures.flattening(tensor, cut), compute_uv=False) for cut in _cuts(tensor.ndim)]
+    spectra = [np.linalg.svd(measures.matricization(tensor, cut), compute_uv=False) for cut in _cuts(tensor.ndim)]
     most = max(map(len, spectra))
     return np.array([np.pad(values, (0, most - len(values)), constant_values=np.nan) for values in spectra])
 

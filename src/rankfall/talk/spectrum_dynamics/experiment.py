@@ -16,6 +16,7 @@ from ...datasets import low_rank_completion
 from ...datasets.movielens import WANTED, ratings
 from ...dynamics import AdaptiveDescent, GradientFlow, Record, Stop, train
 from ...dynamics.lanes import join, lanes_of, last, not_interrupted, run_all
+from ...dynamics.linear_path import LinearPath
 from ...experiments import Experiment, FileOption, Settings, UserFile
 from ...factorizations import MatrixFactorization
 from ...measures._namespace import namespace
@@ -163,13 +164,12 @@ def _unfactorized(problem: MatrixCompletion, start: np.ndarray, loss: float, rec
     first = float(problem.loss(start))
     rate = problem.require_least_squares("depth 1 in closed form").rate
     times = np.linspace(0.0, np.log(first / loss) / (2 * rate), records)
-    where, apart = tuple(np.asarray(problem.indices).T), np.asarray(problem.residuals(start))
+    where = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape)
+    closed = LinearPath.of_entries(where, -np.asarray(problem.residuals(start)), np.asarray(start))
 
     def path() -> Iterator[np.ndarray]:
         for time in times:
-            matrix = np.array(start)
-            matrix[where] += np.expm1(-rate * time) * apart
-            yield matrix
+            yield closed.flow(rate * time)
 
     spectra = np.array([np.linalg.svd(matrix, compute_uv=False) for matrix in path()], dtype=np.float64)
     values = {

@@ -20,13 +20,15 @@ def checked(name: str, tree: Any, order: int | None = None) -> tuple[Any, ...]:
     Without ``order`` the tree has as many modes as it has leaves. ``None`` is the balanced binary tree.
     """
     if tree is None and order is not None:
-        root = binary(order)
-    elif isinstance(tree, tuple | list):
-        root = _node(name, tree, tree)
-    else:
-        raise ValueError(f"{name} is {_checks.shortened(tree)}, but must be {_EXPECTED}.")
-    assert isinstance(root, tuple)
-    modes = leaves(root)
+        tree = binary(order)
+    try:
+        root = _node(name, tree, tree) if isinstance(tree, tuple | list) else -1
+        modes = leaves(root)
+    except RecursionError:
+        root = -1
+    if not isinstance(root, tuple):
+        expected = _EXPECTED if order is None else _all_modes(order)
+        raise ValueError(f"{name} is {_checks.shortened(tree)}, but must be {expected}.")
     count = len(modes) if order is None else order
     if sorted(modes) != list(range(count)):
         missing, repeated = sorted(set(range(count)) - set(modes)), sorted({n for n in modes if modes.count(n) > 1})
@@ -34,8 +36,7 @@ def checked(name: str, tree: Any, order: int | None = None) -> tuple[Any, ...]:
         wrong = [f"lacks mode {n}" for n in missing[:1]] + [f"repeats mode {n}" for n in repeated[:1]]
         wrong += [f"names mode {n}" for n in beyond[:1]]
         raise ValueError(
-            f"{name} is {_checks.shortened(tree)}, which {' and '.join(wrong)}, but must hold each of the modes "
-            f"0 to {count - 1} once."
+            f"{name} is {_checks.shortened(tree)}, which {' and '.join(wrong)}, but must be {_all_modes(count)}."
         )
     return root
 
@@ -62,9 +63,18 @@ def nodes(tree: Node) -> tuple[Node, ...]:
     return (*sorted(leaves(tree)), *inner_nodes(tree))
 
 
+def parents_first(node: Node) -> tuple[Node, ...]:
+    """All nodes, each before its children, the root first."""
+    return (node, *(below for child in node for below in parents_first(child))) if isinstance(node, tuple) else (node,)
+
+
 def leaves(node: Node) -> tuple[int, ...]:
     """Modes below a node, in the order of the tree."""
     return tuple(n for child in node for n in leaves(child)) if isinstance(node, tuple) else (node,)
+
+
+def _all_modes(count: int) -> str:
+    return f"nested tuples that hold each of the modes 0 to {count - 1} once, such as {binary(count)}"
 
 
 _EXPECTED = "nested tuples of mode numbers, such as ((0, 1), (2, 3))"

@@ -1,18 +1,14 @@
-"""A norm as a user gives it, by name or as a function: its values on 2x2 matrices, and what shows that it is no norm.
+"""What shows that a function is no norm: its values at 2x2 matrices.
 
 A function is only ever looked at on finitely many matrices.  Those chosen here find the mistakes that people make
 (a square left in, an entry left out, a constant that is too small); they prove nothing.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
-from rankfall import measures
-from rankfall._checks import number, shortened
-from rankfall._execution import double_precision
+from rankfall.measures.named_norms import NamedNorm, shown
 from rankfall.theory._inputs import FloatArray
 
 # Norms that are computed iteratively are right to about this; every mistake sought here is far larger.
@@ -20,65 +16,17 @@ RTOL = 1e-6
 # Directions in which a norm is smaller than this share of its largest value count as directions in which it vanishes.
 VANISHES = 1e-8
 UNITS = np.eye(4).reshape(4, 2, 2)
-FAMILIES = {"schatten": measures.schatten_norm, "entrywise": measures.entrywise_norm}
-EXPECTED = (
-    f"a function of one matrix, or one of {', '.join(map(repr, measures.NORMS))}, or 'schatten-p' or 'entrywise-p' "
-    "with a positive number p, such as 'schatten-0.5' or 'entrywise-inf'"
-)
 
 
-@dataclass(frozen=True)
-class NormFunction:
-    """A norm that can be evaluated.
-
-    Attributes
-    ----------
-    name : str
-        Its name for people.
-    values : callable
-        From matrices, shape (n, 2, 2), to their norms, shape (n,).
-    constant : float or None
-        Triangle constant, where it is known.
-    """
-
-    name: str
-    values: Callable[[FloatArray], FloatArray]
-    constant: float | None
-
-
-def norm_function(norm: Any) -> NormFunction:
-    """Look a name up, or wrap a function; refuse anything else."""
-    own = next((name for name, function in measures.NORMS.items() if function is norm), None)
-    if own is None and callable(norm):
-        name = str(getattr(norm, "__name__", type(norm).__name__))
-        return NormFunction(name, lambda batch: _each(norm, name, batch), None)
-    if own is None and not isinstance(norm, str):
-        _refuse(norm)
-    name = own or str(norm)
-    if name in measures.NORMS:
-        return NormFunction(name, lambda batch: np.asarray(measures.norm(batch, name)), 1.0)
-    family, _, order = name.partition("-")
-    try:
-        p = float(order) if family in FAMILIES else np.nan
-    except ValueError:
-        p = np.nan
-    if not p > 0:
-        _refuse(norm)
-    # 2^(1/p - 1) for p < 1; of a p that makes it infinite, the norms of matrices are infinite too.
-    with np.errstate(over="ignore"):
-        constant = float(np.exp2(max(1.0 / p - 1.0, 0.0)))
-    return NormFunction(name, lambda batch: np.asarray(FAMILIES[family](batch, p)), constant)
-
-
-def refuse_unless_norm(function: NormFunction) -> None:
+def refuse_unless_norm(function: NamedNorm) -> None:
     """Refuse a function that is not finite, positive and homogeneous at the probes."""
     matrices = probes()
-    values = checked_values(function, matrices)
+    values = function.finite(matrices)
     for matrix, value in zip(matrices, values, strict=True):
         if value <= 0:
             _not_positive(function.name, matrix, value)
     _seek_zero(function, float((values / np.abs(matrices).max(axis=(1, 2))).max()))
-    zero = float(checked_values(function, np.zeros((1, 2, 2)))[0])
+    zero = float(function.finite(np.zeros((1, 2, 2)))[0])
     if zero != 0:
         raise ValueError(
             f"norm is {function.name}, but must be homogeneous, so 0 at the zero matrix: its value there is {zero:.6g}."
@@ -88,7 +36,7 @@ def refuse_unless_norm(function: NormFunction) -> None:
     far = np.abs(np.linalg.det(matrices)) > 0.1 * (matrices**2).sum(axis=(1, 2))
     for factor, at in ((2.0, values > 0), (-1.0, values > 0), (2.0**-12, values > 0), (3.0, far)):
         wanted = abs(factor) * values[at]
-        found = checked_values(function, factor * matrices[at])
+        found = function.finite(factor * matrices[at])
         wrong = np.abs(found - wanted) > RTOL * wanted
         if wrong.any():
             i = int(wrong.argmax())
@@ -99,11 +47,11 @@ def refuse_unless_norm(function: NormFunction) -> None:
             )
 
 
-def refuse_broken_triangle(function: NormFunction, constant: float) -> None:
+def refuse_broken_triangle(function: NamedNorm, constant: float) -> None:
     """Refuse a triangle constant that is too small for a pair of probes."""
     worst, first, second = probe_triangle(function)
     if worst > constant * (1.0 + RTOL):
-        whole, one, other = checked_values(function, np.stack([first + second, first, second]))
+        whole, one, other = function.finite(np.stack([first + second, first, second]))
         raise ValueError(
             f"triangle_constant is {constant:g}, but must be at least {worst:.6g} for {function.name}: with "
             f"A = {shown(first)} and B = {shown(second)} the triangle inequality ||A + B|| <= c (||A|| + ||B||) is "
@@ -111,7 +59,7 @@ def refuse_broken_triangle(function: NormFunction, constant: float) -> None:
         )
 
 
-def probe_triangle(function: NormFunction) -> tuple[float, FloatArray, FloatArray]:
+def probe_triangle(function: NamedNorm) -> tuple[float, FloatArray, FloatArray]:
     """Return the largest ``||A + B|| / (||A|| + ||B||)`` found, at least 1, and its pair: a LOWER bound on ``c``."""
     rng = np.random.default_rng(0)
     first, second = _pairs(rng)
@@ -129,16 +77,6 @@ def probe_triangle(function: NormFunction) -> tuple[float, FloatArray, FloatArra
     return max(best, 1.0), pair[0], pair[1]
 
 
-def checked_values(function: NormFunction, matrices: FloatArray) -> FloatArray:
-    """Values at matrices, shape (n, 2, 2); refuse one that is not finite."""
-    values = function.values(matrices)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        i = int(bad.argmax())
-        raise ValueError(f"norm is {function.name}, but must be finite: at {shown(matrices[i])} it is {values[i]}.")
-    return values
-
-
 def probes() -> FloatArray:
     """Matrices, shape (n, 2, 2), none of them 0: small integers, solutions, rank one, random, ill-conditioned."""
     rng = np.random.default_rng(0)
@@ -151,30 +89,6 @@ def probes() -> FloatArray:
     )
 
 
-def shown(matrix: FloatArray) -> str:
-    """Write a matrix on one line."""
-    return "[" + ", ".join("[" + ", ".join(f"{entry:.6g}" for entry in row) + "]" for row in matrix) + "]"
-
-
-def _each(function: Callable[[Any], Any], name: str, batch: FloatArray) -> FloatArray:
-    """Values of a user's function, which sees one matrix at a time, its own copy, in double precision."""
-    found = []
-    with double_precision():
-        for matrix in batch:
-            value = function(matrix.copy())
-            try:
-                found.append(number("value", value))
-            except ValueError:
-                raise ValueError(
-                    f"norm is {name}, but must give one real number: at {shown(matrix)} it gives {shortened(value)}."
-                ) from None
-    return np.array(found, dtype=np.float64)
-
-
-def _refuse(norm: Any) -> NoReturn:
-    raise ValueError(f"norm is {shortened(norm)}, but must be {EXPECTED}.")
-
-
 def _not_positive(name: str, matrix: FloatArray, value: float) -> NoReturn:
     why = " (a seminorm is no norm)" if value >= 0 else ""
     raise ValueError(
@@ -182,24 +96,24 @@ def _not_positive(name: str, matrix: FloatArray, value: float) -> NoReturn:
     )
 
 
-def _seek_zero(function: NormFunction, largest: float) -> None:
+def _seek_zero(function: NamedNorm, largest: float) -> None:
     """Look at the one direction in which a seminorm can vanish.
 
     Adding a matrix at which it vanishes changes no value of a seminorm, so all its gradients are orthogonal to that.
     """
     points = np.random.default_rng(1).normal(size=(25, 1, 2, 2))
     step = 1e-5 * UNITS
-    ahead, behind = (checked_values(function, (points + s).reshape(-1, 2, 2)) for s in (step, -step))
+    ahead, behind = (function.finite((points + s).reshape(-1, 2, 2)) for s in (step, -step))
     direction = np.linalg.svd((ahead - behind).reshape(-1, 4))[2][-1].reshape(2, 2)
     direction = direction / direction.flat[np.abs(direction).argmax()]
-    value = float(checked_values(function, direction[None])[0])
+    value = float(function.finite(direction[None])[0])
     if value <= VANISHES * largest:
         _not_positive(function.name, direction, value)
 
 
-def _ratios(function: NormFunction, first: FloatArray, second: FloatArray) -> FloatArray:
+def _ratios(function: NamedNorm, first: FloatArray, second: FloatArray) -> FloatArray:
     """Return ``||A + B|| / (||A|| + ||B||)`` for pairs, shape (n,)."""
-    values = checked_values(function, np.concatenate([first + second, first, second])).reshape(3, -1)
+    values = function.finite(np.concatenate([first + second, first, second])).reshape(3, -1)
     below = values[1] + values[2]
     return np.where(below > 0, values[0] / np.where(below > 0, below, 1.0), 0.0)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rankfall.factorizations import mode_tree
+from rankfall.measures import mode_tree
 
 
 def test_binary_trees_are_balanced_and_in_order():
@@ -23,10 +23,26 @@ def test_nodes_come_from_the_bottom_up():
     assert mode_tree.checked("tree", (0, 1, 2)) == (0, 1, 2)
 
 
+def test_parents_come_before_children():
+    tree = mode_tree.checked("tree", ((3, (0, 2)), 1), 4)
+    assert mode_tree.parents_first(tree) == (tree, (3, (0, 2)), 3, (0, 2), 0, 2, 1)
+
+
+def deep(levels):
+    tree = 0
+    for _ in range(levels):
+        tree = (tree, 1)
+    return tree
+
+
 @pytest.mark.parametrize(
     ("tree", "said"),
     [
-        (((0, 1), 2), r"tree is \(\(0, 1\), 2\), which lacks mode 3, but must hold each of the modes 0 to 3 once\."),
+        (
+            ((0, 1), 2),
+            r"^tree is \(\(0, 1\), 2\), which lacks mode 3, but must be nested tuples that hold each of the modes 0 to "
+            r"3 once, such as \(\(0, 1\), \(2, 3\)\)\.$",
+        ),
         (((0, 1), (2, 2)), "lacks mode 3 and repeats mode 2"),
         (((0, 1), (2, 3), 4), "names mode 4"),
         (((0, 1), (2, 4)), "lacks mode 3 and names mode 4"),
@@ -37,6 +53,7 @@ def test_nodes_come_from_the_bottom_up():
         (((0, 1), (2, 3.0)), "holds 3.0"),
         ("0123", "tree is '0123', but must be nested tuples"),
         (3, "tree is 3, but"),
+        (deep(5000), "tree is an object of type tuple, but must be nested tuples"),
     ],
 )
 def test_what_is_no_tree_is_refused(tree, said):
