@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import measures, networks, problems, references, theory
+from . import factorizations, measures, networks, problems, references, theory
 from ._version import __version__
 from .challenges import Challenge, challenge
 from .comparison import Comparison, Verdict, compare
@@ -74,6 +74,7 @@ __all__ = [
     "challenge",
     "commuting_sensing",
     "compare",
+    "factorizations",
     "group_rmsprop",
     "low_cp_rank_completion",
     "low_hierarchical_rank_completion",

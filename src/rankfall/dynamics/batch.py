@@ -44,7 +44,7 @@ class Batch:
     ) -> None:
         self.problem, self.stop, self.record, self.group = problem, stop, record, group
         self.factors = [np.asarray(w)[group].astype(problem.dtype) for w in start.factors]
-        self.like = start._maker()
+        self.like = start.maker
         self.step_sizes = step_sizes[group]
         self.entrywise = entrywise(start, problem)
         self.form = self._form(dynamics)

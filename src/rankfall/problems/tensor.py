@@ -221,7 +221,7 @@ class TensorCompletion(AbstractProblem):
 
     def _block_loss(self, model: Any, block: Any) -> Any:
         indices, values, weight = block
-        return self._reduce(jnp.sum(weight * (model._entries(indices) - values) ** 2))
+        return self._reduce(jnp.sum(weight * (model.entries_at(indices) - values) ** 2))
 
     def _scan(self, add: Any, start: Any) -> Any:
         """Sum over the observations, block by block."""
