@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -279,10 +279,17 @@ class MatrixFactorization(AbstractFactorization):
         return {"factorization": type(self).__name__, "depth": self.depth, "widths": list(self.widths)}
 
 
-# A loop may hold the model in another form (entry by entry), which has a shape and factors, too.
+@runtime_checkable
+class _Chain(Protocol):
+    """What probes need of a chain: a loop may hold it entry by entry."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def factors(self) -> tuple[Array, ...]: ...
 
 
-def _singular_values(model: AbstractFactorization, end_to_end: Array) -> Array:
+def _singular_values(model: _Chain, end_to_end: Array) -> Array:
     s = measures.singular_values(end_to_end)
     if model.shape != (2, 2):
         return s
@@ -292,15 +299,15 @@ def _singular_values(model: AbstractFactorization, end_to_end: Array) -> Array:
     return jnp.stack([s[0], jnp.minimum(jnp.exp(log_abs_det) / top, s[0])])
 
 
-def _det_sign(model: AbstractFactorization, end_to_end: Array) -> Array:
+def _det_sign(model: _Chain, end_to_end: Array) -> Array:
     return measures.det_sign(model.factors)
 
 
-def _log_abs_det(model: AbstractFactorization, end_to_end: Array) -> Array:
+def _log_abs_det(model: _Chain, end_to_end: Array) -> Array:
     return measures.log_abs_det(model.factors)
 
 
-def _unbalancedness(model: AbstractFactorization, end_to_end: Array) -> Array:
+def _unbalancedness(model: _Chain, end_to_end: Array) -> Array:
     return measures.unbalancedness(model.factors)
 
 
