@@ -255,6 +255,32 @@ COMPARISONS = {
     "measurements ": [lambda m=m: rf.commuting_sensing(3, 1, m, key=KEY) for m in (0, 4, 1.5)],
 }  # fmt: skip
 
+CP, TUCKER, TREE, NETWORKS = rf.CPFactorization, rf.TuckerFactorization, rf.HierarchicalFactorization, rf.networks
+ROOT, LEVELS = [np.ones((2, 1))], rf.HierarchicalFactorization.from_levels
+DRAWN = {"scale": 1.0, "key": KEY}
+
+MODELS = {
+    "key": [lambda k=k, f=f: f(k) for k in (0, None, "a", np.float32, jax.random.PRNGKey(0)) for f in (
+            lambda k: CP.init(THREE, 2, scale=1.0, key=k), lambda k: TUCKER.init(THREE, scale=1.0, key=k),
+            lambda k: TREE.init(THREE, 2, scale=1.0, key=k), lambda k: NETWORKS.AffineRepresentation(2, 2, key=k),
+            lambda k: start(key=k))],
+    "network": [lambda n=n: NETWORKS.GridNetwork(n, EYE, 2) for n in (3, None, "a", EYE)],
+    "widths[2]": [lambda w=w: TREE.init([3] * 4, [2, 2, w], **DRAWN) for w in (0, 1.5, "a", None, True)],
+    "ranks[2]": [lambda r=r: TUCKER.init(THREE, [2, 2, r], **DRAWN) for r in (0, 1.5, "a", None, True)],
+    "levels ": [lambda v=v: LEVELS(v) for v in (None, 5, "ab", EYE, [], [[EYE, EYE]], [[EYE], ROOT])]
+    + [lambda: LEVELS([[EYE] * 4, [EYE] * 2])],
+    "levels[0] ": [lambda v=v: LEVELS([v, ROOT]) for v in (EYE, None, "ab", 3)],
+    "levels[0][1]": [lambda v=v: LEVELS([[EYE, v], ROOT]) for v in (None, "a", RAGGED, 1j * EYE, np.ones(2),
+                     np.ones((3, 2, 2)))],
+    "levels[1] ": [lambda n=n: LEVELS([[EYE] * 6, [EYE] * n, [EYE] * 2, ROOT]) for n in (0, 2, 6)],
+    "levels[1][2]": [lambda: LEVELS([[EYE] * 5, [EYE, EYE, np.ones((3, 2))], [EYE] * 2, ROOT])],
+    "levels[2]": [lambda: LEVELS([[EYE] * 2, ROOT, ROOT])],
+    "levels[1][0]": [lambda: LEVELS([[EYE] * 2, [EYE]])],
+    "size": [lambda s=s, f=f: f(s) for s in (0, 1, 1.5, "a", None, True, HUGE) for f in (
+             lambda s: LEVELS([[EYE, EYE], ROOT], s), lambda s: rf.factorizations.pooled_tree(3, s))],
+    "order": [lambda n=n: rf.factorizations.pooled_tree(n) for n in (0, 1, 1.5, "a", None)],
+}  # fmt: skip
+
 
 def raised(call):
     """Kind and text of what a call raises."""
@@ -270,7 +296,7 @@ if __name__ == "__main__":
         json.dumps(
             [
                 (name, i, *raised(call))
-                for name, calls in (*CASES.items(), *COMPARISONS.items())
+                for name, calls in (*CASES.items(), *COMPARISONS.items(), *MODELS.items())
                 for i, call in enumerate(calls)
             ]
         )

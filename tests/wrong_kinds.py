@@ -47,6 +47,8 @@ TENSORS = [
     (HIERARCHICAL, {"factors": [*PAIR, ROOT], "tree": (0, 1)}),
     (HIERARCHICAL.init, TENSOR | {"widths": [2], "tree": (0, 1), "scale": 1.0}),
     (HIERARCHICAL.init, TENSOR | {"widths": 2, "factor_std": 1.0}),
+    (HIERARCHICAL.from_levels, {"levels": [PAIR, [ROOT]], "size": 2}),
+    (rf.factorizations.pooled_tree, {"order": 3, "size": 2}),
     (HIERARCHICAL.from_cp, {"cp": rf.CPFactorization(PAIR), "tree": (0, 1)}),
     (HIERARCHICAL([*PAIR, ROOT]).entries, {"indices": [[0, 1]]}),
     (TUCKER([*PAIR, EYE]).entries, {"indices": [[0, 1]]}),

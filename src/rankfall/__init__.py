@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import claims, datasets, measures, networks, problems, references, theory
+from . import claims, datasets, factorizations, measures, networks, problems, references, theory
 from ._version import __version__
 from .datasets import (
     commuting_sensing,
@@ -90,6 +90,7 @@ __all__ = [
     "commuting_sensing",
     "compare",
     "datasets",
+    "factorizations",
     "group_rmsprop",
     "low_cp_rank_completion",
     "low_hierarchical_rank_completion",

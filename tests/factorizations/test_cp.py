@@ -33,7 +33,7 @@ def test_full_and_entries(shape, components, lanes):
     np.testing.assert_allclose(start.entries(where), expected[(..., *where.T)], rtol=1e-12, atol=1e-12)
     assert (start.shape, start.components, start.lanes) == (shape, components, lanes[0] if lanes else None)
     on_jax = start.like([jnp.asarray(w, jnp.float32) for w in start.factors])
-    full, entries = jax.jit(lambda f: (f.full(), f._entries(where)))(on_jax)
+    full, entries = jax.jit(lambda f: (f.full(), f.entries_at(where)))(on_jax)
     np.testing.assert_allclose(full, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(entries, expected[(..., *where.T)], rtol=1e-4, atol=1e-4)
 

@@ -61,7 +61,7 @@ def test_full_and_entries(shape, tree):
     np.testing.assert_allclose(lanes.entries(where)[1], lanes.lane(1).entries(where), rtol=1e-12, atol=1e-12)
     assert lanes.lane(1).tree == start.tree and start.as_lanes().lanes == 1
     on_jax = start.like([jnp.asarray(w, jnp.float32) for w in start.factors])
-    both = jax.jit(lambda f: (f.full(), f._entries(where)))(on_jax)
+    both = jax.jit(lambda f: (f.full(), f.entries_at(where)))(on_jax)
     np.testing.assert_allclose(both[0], expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(both[1], expected[tuple(where.T)], rtol=1e-4, atol=1e-4)
 
@@ -75,8 +75,8 @@ def test_describe_and_widths():
         "tree": "((0, 1), (2, 3))",
         "widths": [2, 3, 4],
     }
-    assert start.like == drawn((2, 2, 2, 2)).like
-    assert hash(start.like) == hash(drawn((2, 2, 2, 2)).like)
+    assert start.maker == drawn((2, 2, 2, 2)).maker
+    assert hash(start.maker) == hash(drawn((2, 2, 2, 2)).maker)
 
 
 @pytest.mark.parametrize(("shape", "tree"), TREES)
@@ -243,12 +243,11 @@ EYES, ROOT = [np.eye(2)] * 6, np.ones((2, 1))
         (lambda: start(tree=((0, 1), 2)), "lacks mode 3"),
         (lambda: start(widths=[2, 2]), "widths has 2 entries, but the tree has 3 inner nodes"),
         (lambda: start(widths=0), "widths is 0, but"),
-        (lambda: start(widths=[2, 2, 1.5]), r"widths\[2\] is 1.5, but"),
+        (lambda: start(widths=[2, 2, 0]), r"widths\[2\] is 0, but"),
         (lambda: start(widths=2**30), "widths is .*, but no memory"),
         (lambda: start(kind="identity"), "kind is 'identity', but"),
         (lambda: start(scale=None), "factor_std is None and scale is None, but"),
         (lambda: start(shape=(3,)), r"shape is \(3,\), but"),
-        (lambda: start(key=0), "key is 0, but"),
         (lambda: start().local_component((0, 2), 0), r"node is \(0, 2\), but must be one of the inner nodes"),
         (lambda: start().local_component((0, 1), 2), r"component is 2, but node \(0, 1\) has 2"),
     ],

@@ -193,7 +193,6 @@ EYE, EYES = np.eye(2), [np.eye(2)] * 6
         (lambda: patches(np.ones((4, 4, 1)), 3), "size is 3, but must divide the images' height 4 and width 4"),
         (lambda: patches(np.ones((4, 4, 1)), (2, 2, 2)), r"size is \(2, 2, 2\), but"),
         (lambda: AffineRepresentation(0, 2, key=KEY), "patch_dim is 0, but"),
-        (lambda: AffineRepresentation(2, 2, key=0), "key is 0, but"),
     ],
 )
 def test_refusals(call, said):

@@ -119,7 +119,6 @@ def test_one_of_several_outputs():
 def test_refusals():
     other = GridNetwork(Net(0), POINTS * 2, 3)
     for make, words in (
-        (lambda: GridNetwork(3, POINTS, 3), "network is 3"),
         (lambda: GridNetwork(lambda x: x[0, 0], POINTS, 3), "no array of floating-point numbers"),
         (lambda: GridNetwork(Net(0, out=2), POINTS, 3), r"shape \(2,\).*output=0"),
         (lambda: GridNetwork(Net(0), POINTS, 4), "cannot be called on an input"),

@@ -138,7 +138,7 @@ class SteadyBatch(Batch):
         super().__init__(task, rule, given, group)
         start: AbstractFactorization = task.start
         self.factors = [np.asarray(w)[group].astype(self.problem.dtype) for w in start.factors]
-        self.like = start._maker()
+        self.like = start.maker
         self.entrywise = rule.entrywise and entrywise(start, self.problem)
         pace = np.broadcast_to(np.asarray(rule.pace(given), dtype=np.float64), len(group))
         self.step_time = np.where(pace > 0, pace, np.nan)

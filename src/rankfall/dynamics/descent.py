@@ -67,7 +67,7 @@ class GradientDescent(AbstractDescent):
 
     def rule(self, problem: AbstractProblem, start: AbstractFactorization) -> AbstractRule:
         """Return what the loop compiles to."""
-        return FixedStep() if self.transformation is None else OptaxRule(self.transformation, start._maker())
+        return FixedStep() if self.transformation is None else OptaxRule(self.transformation, start.maker)
 
     def given(self, lanes: int) -> Any:
         """Return the step size of each lane, nothing for an optax rule."""

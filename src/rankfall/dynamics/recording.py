@@ -3,20 +3,21 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks, measures
-from ..factorizations import MatrixFactorization, SpectralFactorization
+from .._types import Array, Probe
+from ..factorizations import AbstractModel
 from ..measures.named_norms import is_norm, named_norm, nearest
+from ..problems import AbstractProblem
 
 # Entries that nobody observed are recorded one by one up to this many; a picture shows no more.
 _UNOBSERVED = 16
 
-Probe = Callable[[Any, Any, Any], Any]
+Measured = Callable[[AbstractProblem, AbstractModel, Array], Array]
 
 
 def _of_one_matrix(name: str) -> bool:
@@ -72,7 +73,7 @@ class Record:
     log_steps: int | None = None
     at_losses: Sequence[float] | np.ndarray = ()
     at_times: Sequence[float] | np.ndarray = ()
-    measures: Sequence[str | Callable[[Any], Any]] = ()
+    measures: Sequence[str | Callable[[Array], Array]] = ()
     schatten_p: Sequence[float] = (0.5, 1.0, 2.0, float("inf"))
 
     def __post_init__(self) -> None:
@@ -111,47 +112,14 @@ class Record:
         return np.unique(np.geomspace(1, limit, self.log_steps).round().astype(np.int64))
 
 
-def probes(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Probe], ...]:
-    """Return the named probes ``(problem, model, end_to_end) -> array`` of one lane, run inside the compiled loop."""
-    if len(problem.shape) > 2 or not isinstance(model, MatrixFactorization | SpectralFactorization):
-        return _of_tensors(record, problem, model)
-    chosen: dict[str, Probe] = {"singular_values": _singular_values}
-    unobserved = problem.unobserved_indices
-    if unobserved is not None and 0 < len(unobserved) <= _UNOBSERVED:
-        chosen["unobserved"] = _unobserved
-    factors = isinstance(model, MatrixFactorization)
-    if model.shape[0] == model.shape[1]:
-        chosen |= {"det_sign": _det_sign, "log_abs_det": _log_abs_det} if factors else _SPECTRAL_DET
-    if factors:
-        chosen["unbalancedness"] = _unbalancedness
-    else:
-        chosen |= {"singular_values": _all_singular_values, "log_singular_values": _log_singular_values}
-    if problem.truth is not None:
-        chosen["test_error"] = _test_error
-    return _with_measures(chosen, record, problem)
-
-
-def _of_tensors(record: Record, problem: Any, model: Any) -> tuple[tuple[str, Probe], ...]:
-    chosen: dict[str, Probe] = {}
-    unobserved = problem.unobserved_indices
-    if unobserved is not None and 0 < len(unobserved) <= _UNOBSERVED:
-        chosen["unobserved"] = _unobserved
-    if hasattr(model, "component_norms"):
-        chosen["component_norms"] = _component_norms
-    if hasattr(model, "local_component_norms"):
-        chosen["local_component_norms"] = _local_component_norms
-    if hasattr(model, "unbalancedness"):
-        chosen["unbalancedness"] = _component_unbalancedness
-    if problem.truth is not None:
-        chosen |= {"test_error": _tensor_error, "reconstruction_error": _reconstruction_error}
-    return _with_measures(chosen, record, problem)
-
-
-def _with_measures(chosen: dict[str, Probe], record: Record, problem: Any) -> tuple[tuple[str, Probe], ...]:
+def probes(record: Record, problem: AbstractProblem, model: AbstractModel) -> tuple[tuple[str, Measured], ...]:
+    """Return the named functions ``(problem, model, end_to_end) -> array`` of one lane that the compiled loop calls."""
+    chosen: dict[str, Measured] = {probe.name: _OfModel(probe.function) for probe in model.probes()}
+    chosen |= {probe.name: _OfProblem(probe.function) for probe in problem_probes(problem)}
     for measure in record.measures:
         if measure == "end_to_end":
             chosen["end_to_end"] = _end_to_end
-        elif not callable(measure):
+        elif isinstance(measure, str):
             if len(problem.shape) > 2:
                 raise ValueError(
                     f"measures holds {measure!r}, which is one of matrices, but the problem's shape is "
@@ -165,9 +133,27 @@ def _with_measures(chosen: dict[str, Probe], record: Record, problem: Any) -> tu
     return tuple(chosen.items())
 
 
-def measure_of(name: str) -> Callable[[Any], Any]:
+def measure_of(name: str) -> Callable[[Array], Array]:
     """Return the measure of a name, a function of the package or a norm."""
     return getattr(measures, name) if name in BY_NAME else named_norm("measures", name)
+
+
+def dimensions(problem: AbstractProblem, model: AbstractModel) -> dict[str, tuple[str, ...]]:
+    """Return the dimension names, beyond lane and record, of what a model, its problem and the package record."""
+    found = {probe.name: probe.dims for probe in (*model.probes(), *problem_probes(problem))}
+    order = len(problem.shape)
+    return found | {"end_to_end": ("row", "col") if order == 2 else tuple(f"mode_{n}" for n in range(order))}
+
+
+def problem_probes(problem: AbstractProblem) -> list[Probe]:
+    """Return what is worth recording of a problem: functions of it and the end-to-end array."""
+    chosen = []
+    unobserved = problem.unobserved_indices
+    if unobserved is not None and 0 < len(unobserved) <= _UNOBSERVED:
+        chosen.append(Probe("unobserved", _unobserved, ("entry",)))
+    if problem.truth is not None:
+        chosen += [Probe("test_error", _test_error), Probe("reconstruction_error", _reconstruction_error)]
+    return chosen
 
 
 # The matrices that functions of NumPy arrays are waiting for.
@@ -185,12 +171,12 @@ def by_hand(record: Record, values: dict[str, np.ndarray]) -> dict[str, np.ndarr
     return values
 
 
-def name_of(measure: Any) -> str:
+def name_of(measure: Callable[[Array], Array]) -> str:
     """Name under which a function's values are stored."""
     return str(getattr(measure, "__name__", "measure"))
 
 
-def _compiles(measure: Callable[[Any], Any], shape: tuple[int, ...], dtype: str) -> bool:
+def _compiles(measure: Callable[[Array], Array], shape: tuple[int, ...], dtype: str) -> bool:
     """Whether JAX can trace a function of a matrix; one that cannot be traced may still take NumPy arrays."""
     try:
         found = jax.eval_shape(measure, jax.ShapeDtypeStruct(shape, dtype))
@@ -199,7 +185,7 @@ def _compiles(measure: Callable[[Any], Any], shape: tuple[int, ...], dtype: str)
     return hasattr(found, "shape")
 
 
-def _numbers(measure: Callable[[Any], Any], matrices: np.ndarray) -> np.ndarray:
+def _numbers(measure: Callable[[Array], Array], matrices: np.ndarray) -> np.ndarray:
     found = [measure(w) for w in matrices]
     try:
         return np.array(found, dtype=np.float64)
@@ -210,82 +196,48 @@ def _numbers(measure: Callable[[Any], Any], matrices: np.ndarray) -> np.ndarray:
         ) from None
 
 
+# Functions as the loop calls them. They compare by what they hold, so that compiled loops are reused.
+
+
 @dataclasses.dataclass(frozen=True)
 class _Of:
-    """A function of the end-to-end matrix as a probe (compared by the function, so that compiled loops are reused)."""
+    function: Callable[[Array], Array]
 
-    function: Callable[[Any], Any]
-
-    def __call__(self, problem: Any, model: Any, end_to_end: Any) -> Any:
+    def __call__(self, problem: AbstractProblem, model: AbstractModel, end_to_end: Array) -> Array:
         return self.function(end_to_end)
 
 
-def _singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
-    s = measures.singular_values(end_to_end)
-    if model.shape != (2, 2):
-        return s
-    # The factors know the determinant where the product matrix has lost it to rounding: sigma_2 = |det| / sigma_1.
-    _, log_abs_det = measures.signed_log_det(model.factors)
-    top = jnp.where(s[0] > 0, s[0], 1)
-    return jnp.stack([s[0], jnp.minimum(jnp.exp(log_abs_det) / top, s[0])])
+@dataclasses.dataclass(frozen=True)
+class _OfModel:
+    function: Callable[[AbstractModel, Array], Array]
+
+    def __call__(self, problem: AbstractProblem, model: AbstractModel, end_to_end: Array) -> Array:
+        return self.function(model, end_to_end)
 
 
-def _all_singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return jnp.exp(_log_singular_values(problem, model, end_to_end))
+@dataclasses.dataclass(frozen=True)
+class _OfProblem:
+    function: Callable[[AbstractProblem, Array], Array]
+
+    def __call__(self, problem: AbstractProblem, model: AbstractModel, end_to_end: Array) -> Array:
+        return self.function(problem, end_to_end)
 
 
-def _log_singular_values(problem: Any, model: Any, end_to_end: Any) -> Any:
-    k = model.log_singular_values
-    return jnp.concatenate([k, jnp.full((min(model.shape) - model.rank,), -jnp.inf, k.dtype)])
+def _end_to_end(problem: AbstractProblem, model: AbstractModel, end_to_end: Array) -> Array:
+    return end_to_end
 
 
-def _unobserved(problem: Any, model: Any, end_to_end: Any) -> Any:
+def _unobserved(problem: AbstractProblem, end_to_end: Array) -> Array:
     # Not measures.entries: inside the compiled loop the indices are traced and cannot be checked.
     where = problem.unobserved_indices
+    assert where is not None
     return end_to_end[tuple(where[:, n] for n in range(len(problem.shape)))]
 
 
-def _det_sign(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return measures.det_sign(model.factors)
-
-
-def _log_abs_det(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return measures.log_abs_det(model.factors)
-
-
-_SPECTRAL_DET: dict[str, Probe] = {
-    "det_sign": lambda problem, model, end_to_end: model.det_sign,
-    "log_abs_det": lambda problem, model, end_to_end: model.log_abs_det,
-}
-
-
-def _unbalancedness(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return measures.unbalancedness(model.factors)
-
-
-def _test_error(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return measures.mean_square_error(end_to_end, problem.truth)
-
-
-def _tensor_error(problem: Any, model: Any, end_to_end: Any) -> Any:
+def _test_error(problem: AbstractProblem, end_to_end: Array) -> Array:
     return jnp.mean((end_to_end - problem.truth) ** 2)
 
 
-def _reconstruction_error(problem: Any, model: Any, end_to_end: Any) -> Any:
+def _reconstruction_error(problem: AbstractProblem, end_to_end: Array) -> Array:
+    assert problem.truth is not None
     return jnp.sqrt(jnp.sum((end_to_end - problem.truth) ** 2) / jnp.sum(problem.truth**2))
-
-
-def _component_norms(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return model.component_norms()
-
-
-def _local_component_norms(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return jnp.concatenate(model.local_component_norms())
-
-
-def _component_unbalancedness(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return model.unbalancedness()
-
-
-def _end_to_end(problem: Any, model: Any, end_to_end: Any) -> Any:
-    return end_to_end

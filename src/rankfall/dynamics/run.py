@@ -1,24 +1,16 @@
 """What training returns: the final state, the trajectory, and why it stopped."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
 from .. import measures
-from ..factorizations import SpectralFactorization
-from ..factorizations.base import AbstractFactorization
-
-# Dimensions of the recorded measures beyond (lane, record).
-_DIMS = {
-    "singular_values": ("singular_value",),
-    "log_singular_values": ("singular_value",),
-    "unobserved": ("entry",),
-    "end_to_end": ("row", "col"),
-    "component_norms": ("component",),
-    "local_component_norms": ("local_component",),
-}
+from ..factorizations import AbstractModel
+from ..problems import AbstractProblem
+from .base import AbstractDynamics
+from .recording import Record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +31,14 @@ class Run:
         Wall time of the training, compilation included.
     """
 
-    problem: Any
-    dynamics: Any
-    final: AbstractFactorization | SpectralFactorization
+    problem: AbstractProblem
+    dynamics: AbstractDynamics
+    final: AbstractModel
     trajectory: xr.Dataset
     seconds: float
 
     @property
-    def stop_reason(self) -> Any:
+    def stop_reason(self) -> str | np.ndarray:
         """Why it stopped: a string for a single start, an array over lanes otherwise.
 
         ``"loss"``, ``"steps"``, ``"flow_time"``, ``"seconds"``, ``"stationary"`` (nothing moves any more),
@@ -57,8 +49,17 @@ class Run:
         return str(reasons[0]) if self.final.lanes is None else reasons
 
 
-def assemble(pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, reasons: np.ndarray) -> xr.Dataset:
-    """Put the records (arrays of equal length by name, ``lane`` among them, in the order of steps) together."""
+def assemble(
+    pieces: list[dict[str, np.ndarray]],
+    problem: AbstractProblem,
+    record: Record,
+    reasons: np.ndarray,
+    dims: Mapping[str, tuple[str, ...]],
+) -> xr.Dataset:
+    """Put the records (arrays of equal length by name, ``lane`` among them, in the order of steps) together.
+
+    ``dims`` are names of dimensions beyond lane and record; those of other variables are numbered.
+    """
     joined = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     lane, step = joined.pop("lane"), joined["step"]
     # Stable: the records of a lane come in the order of steps. Of two records of one step (a level met where a step
@@ -67,7 +68,7 @@ def assemble(pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, rea
     order = order[np.append(True, (np.diff(lane[order]) > 0) | (np.diff(step[order]) > 0))]
     counts = np.bincount(lane[order], minlength=len(reasons))
     filled = np.arange(counts.max()) < counts[:, None]
-    variables: dict[str, Any] = {}
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
     for name, values in joined.items():
         fill = -1 if name == "step" else np.nan
         dtype = values.dtype if name == "step" or values.dtype.kind == "f" else np.float64
@@ -77,10 +78,9 @@ def assemble(pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, rea
         else:
             stacked = np.full((*filled.shape, *values.shape[1:]), fill, dtype=dtype)
             stacked[filled] = inside
-        inner = _DIMS.get(name, ())
-        if len(inner) != values.ndim - 1:
-            each = "mode" if name == "end_to_end" else name
-            inner = tuple(f"{each}_{i}" for i in range(values.ndim - 1))
+        inner = dims.get(name, ())
+        if len(inner) != values.ndim - 1:  # of what a user adds nobody has said them
+            inner = tuple(f"{name}_{i}" for i in range(values.ndim - 1))
         variables[name] = (("lane", "record", *inner), stacked)
     dataset = xr.Dataset(variables)
     dataset = _derived(dataset, problem, record)
@@ -90,7 +90,7 @@ def assemble(pieces: list[dict[str, np.ndarray]], problem: Any, record: Any, rea
     return dataset
 
 
-def _derived(dataset: xr.Dataset, problem: Any, record: Any) -> xr.Dataset:
+def _derived(dataset: xr.Dataset, problem: AbstractProblem, record: Record) -> xr.Dataset:
     """Measures that follow from the recorded singular values."""
     if "singular_values" not in dataset:
         return dataset

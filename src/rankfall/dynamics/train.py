@@ -17,7 +17,7 @@ from ..problems import AbstractProblem
 from .base import AbstractDynamics
 from .batch import Task
 from .monitor import Monitor
-from .recording import Record
+from .recording import Record, dimensions
 from .run import Run, assemble
 from .stopping import Stop
 
@@ -101,7 +101,8 @@ def train(
         side_by_side([partial(part.run, monitor) for part in parts])
     reasons = np.concatenate([part.reasons for part in parts])
     final = jax.tree.map(lambda *lanes: np.concatenate(lanes), *[part.final() for part in parts])
-    trajectory = assemble([piece for part in parts for piece in part.pieces], problem, record, reasons)
+    pieces = [piece for part in parts for piece in part.pieces]
+    trajectory = assemble(pieces, problem, record, reasons, dimensions(problem, final))
     seconds = time.monotonic() - began
     trajectory.attrs = {
         "rankfall_version": __version__,

@@ -1,30 +1,34 @@
-"""What every factorization held as arrays of factors can do."""
+"""The contract of models: what may be asked of everything that is trained, measured and recorded.
+
+A new factorization subclasses `AbstractFactorization` and says `shape`, `lanes`, `full`, `entries_at` and `describe`;
+`maker` where it is more than its class and its factors. What gradient flow conserves (`conserved`) and what is worth
+recording (`probes`) it adds where there is something to say.
+"""
 
 import abc
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import numpy as np
 
-from .. import _checks
-from .._types import Array
+from .. import _checks, measures
+from .._types import Array, ArrayLike, Probe, Self
+from ..problems import AbstractProblem
+
+# Matrices of more entries are not formed for their singular values, which of 2048 x 2048 take some seconds a record.
+_FORMED = 2**22
+# Dimension of the singular values.
+SPECTRUM = ("singular_value",)
 
 
-class AbstractFactorization(eqx.Module):
-    """A solution written by factors, single or as lanes (a leading axis of every factor).
+class AbstractModel(eqx.Module):
+    """What is trained: parameters, and the end-to-end matrix or tensor that they stand for.
 
-    Attributes
-    ----------
-    factors : tuple of arrays
+    A model is a pytree whose leaves are arrays, of one model or of many (lanes, a leading axis of every array).
     """
-
-    factors: eqx.AbstractVar[tuple[Array, ...]]
-
-    # Whether an entry costs the same alone as among all, so that nothing is gained by forming the whole.
-    by_entries: ClassVar[bool] = False
-    # Whether it is a chain of matrices, whose product is the end-to-end matrix.
-    chain: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
@@ -34,30 +38,87 @@ class AbstractFactorization(eqx.Module):
     @property
     @abc.abstractmethod
     def lanes(self) -> int | None:
-        """Number of lanes, ``None`` for a single start."""
+        """Number of lanes, ``None`` for a single one."""
 
     @abc.abstractmethod
     def full(self) -> Array:
-        """End-to-end matrix or tensor."""
+        """End-to-end matrix or tensor, shape ``(..., *shape)``; NumPy for arrays of NumPy."""
 
     @abc.abstractmethod
-    def like(self, factors: Sequence[Any]) -> Any:
-        """Return other factors in this form."""
+    def entries_at(self, indices: Array) -> Array:
+        """Entries as `entries` gives them, for indices that were checked, or are traced by JAX and cannot be."""
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Facts about the factorization that are written into every result."""
+        """Facts about the model that are written into every result."""
 
-    def _maker(self) -> Any:
-        """Return what makes a factorization of this form of factors; hashable, since compiled code depends on it."""
-        return type(self)
+    def entries(self, indices: ArrayLike) -> Array:
+        """Entries of the end-to-end matrix or tensor, without forming it.
 
-    def as_lanes(self) -> Any:
-        """Return the same with a lane axis, of size 1 for a single start."""
-        return self if self.lanes is not None else self.like([np.asarray(w)[None] for w in self.factors])
+        Parameters
+        ----------
+        indices : array_like of int, shape (n, order)
+            0-based places.
 
-    def lane(self, index: int) -> Any:
-        """One lane as a single factorization.
+        Returns
+        -------
+        array, shape (..., n)
+
+        Raises
+        ------
+        ValueError
+            If ``indices`` has another shape or a place outside.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.CPFactorization([np.arange(2.0)[:, None]] * 3).entries([[1, 1, 1], [0, 1, 1]])
+        array([1., 0.])
+        """
+        return self.entries_at(_checks.indices("indices", indices, self.shape))
+
+    def conserved(self) -> tuple[Array, ...] | None:
+        """Return what gradient flow on the parameters leaves as it is, whatever the loss; ``None`` if nothing is known.
+
+        Returns
+        -------
+        tuple of arrays, shapes (..., *any), or None
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.MatrixFactorization([np.eye(2), 2 * np.eye(2)]).conserved()
+        (array([[3., 0.],
+               [0., 3.]]),)
+        """
+        return None
+
+    def probes(self) -> list[Probe]:
+        """List what is worth recording of this model, beside what its problem says.
+
+        Returns
+        -------
+        list of Probe
+            Each of a name, a function of the model and its end-to-end array, and the names of its dimensions. For
+            matrices they begin with the singular values, from which the effective rank and the Schatten norms follow.
+            They depend on the form alone, not on the numbers.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> [probe.name for probe in rf.CPFactorization([np.eye(2)] * 2).probes()]
+        ['singular_values', 'component_norms', 'unbalancedness']
+        """
+        if len(self.shape) != 2 or math.prod(self.shape) > _FORMED:
+            return []
+        return [Probe("singular_values", _singular_values, SPECTRUM)]
+
+    def as_lanes(self) -> Self:
+        """Return the same with a lane axis, of size 1 for a single one."""
+        return self if self.lanes is not None else jax.tree.map(lambda a: np.asarray(a)[None], self)
+
+    def lane(self, index: int) -> Self:
+        """One lane as a single model.
 
         Parameters
         ----------
@@ -66,7 +127,7 @@ class AbstractFactorization(eqx.Module):
 
         Returns
         -------
-        factorization of the same kind
+        model of the same kind
 
         Raises
         ------
@@ -85,14 +146,45 @@ class AbstractFactorization(eqx.Module):
             raise ValueError("lane() was asked of a single factorization, but only lanes have one; leave it out.")
         if _checks.integer("index", index, 0) >= self.lanes:
             raise ValueError(f"index is {index}, but there are {self.lanes} lanes; the first is lane 0.")
-        return self.like([w[index] for w in self.factors])
+        return jax.tree.map(lambda a: a[index], self)
 
-    def loss_and_gradient(self, problem: Any) -> tuple[Array, Any]:
+
+class AbstractFactorization(AbstractModel):
+    """A solution written by factors: a model whose parameters are a list of arrays.
+
+    Attributes
+    ----------
+    factors : tuple of arrays, shapes (..., *any)
+    by_entries : bool
+        Whether an entry costs the same alone as among all, so that nothing is gained by forming the whole; of the
+        class.
+    chain : bool
+        Whether it is a chain of matrices, whose product is the end-to-end matrix; of the class.
+    """
+
+    factors: eqx.AbstractVar[tuple[Array, ...]]
+
+    by_entries: ClassVar[bool] = False
+    chain: ClassVar[bool] = False
+
+    @property
+    def maker(self) -> Callable[[Sequence[Array]], Self]:
+        """Function that makes a factorization of this form of other factors.
+
+        It is hashable and equal where the forms are, so that compiled code is shared.
+        """
+        return type(self)
+
+    def like(self, factors: Sequence[ArrayLike]) -> Self:
+        """Return other factors in this form."""
+        return self.maker(factors)
+
+    def loss_and_gradient(self, problem: AbstractProblem) -> tuple[Array, Self]:
         """Loss on a problem, and its gradient in the factors (JAX, one lane)."""
         loss, slope = problem.loss_and_gradient(self)
         return loss, slope
 
-    def outputs(self, inputs: Any) -> Array:
+    def outputs(self, inputs: ArrayLike) -> Array:
         """Return the outputs of a network at inputs; refuse to of anything else.
 
         Raises
@@ -105,7 +197,7 @@ class AbstractFactorization(eqx.Module):
             "rf.networks.Network(module)."
         )
 
-    def output_shape(self, inputs: Any) -> tuple[int, ...]:
+    def output_shape(self, inputs: Array) -> tuple[int, ...]:
         """Return the shape of what a network gives for one of the inputs; refuse to of anything else.
 
         Raises
@@ -113,10 +205,14 @@ class AbstractFactorization(eqx.Module):
         ValueError
             If it is no network.
         """
-        return self.outputs(inputs).shape[1:]
+        return tuple(self.outputs(inputs).shape[1:])
 
 
-def check_factorization(start: Any, problem: Any) -> None:
+def _singular_values(model: AbstractModel, end_to_end: Array) -> Array:
+    return measures.singular_values(end_to_end)
+
+
+def check_factorization(start: object, problem: AbstractProblem) -> None:
     """Refuse a start that does not fit the problem."""
     if not isinstance(start, AbstractFactorization):
         shape = problem.shape

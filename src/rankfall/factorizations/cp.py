@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._execution import double_precision
-from .._types import Array
+from .._types import Array, ArrayLike, DTypeLike, Key, Probe, Self
 from ..measures._namespace import floating, namespace
 from ..measures.khatri_rao import khatri_rao
 from . import initialisation
@@ -20,6 +20,8 @@ KINDS = ("gaussian", "balanced", "constant")
 
 class CPFactorization(AbstractFactorization):
     """Tensor ``sum_r w_r^1 x ... x w_r^N``, held as one matrix of columns ``w_r^n`` for each mode.
+
+    Made of arrays that you have, as here, or drawn: `init`.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class CPFactorization(AbstractFactorization):
 
     factors: tuple[Array, ...]
 
-    def __init__(self, factors: Sequence[Any]) -> None:
+    def __init__(self, factors: Sequence[ArrayLike]) -> None:
         listed = _checks.sequence("factors", factors, "a list of matrices, one for each mode")
         self.factors = tuple(_factor(f"factors[{n}]", w) for n, w in enumerate(listed))
         if len(self.factors) < 2:
@@ -63,8 +65,17 @@ class CPFactorization(AbstractFactorization):
 
     @classmethod
     def init(
-        cls, shape: Sequence[int], components: int | None = None, *, key: Any, **options: Any
-    ) -> "CPFactorization":
+        cls,
+        shape: Sequence[int],
+        components: int | None = None,
+        *,
+        key: Key,
+        kind: str = "gaussian",
+        factor_std: ArrayLike | None = None,
+        scale: ArrayLike | None = None,
+        alpha: ArrayLike | None = None,
+        dtype: DTypeLike = "float64",
+    ) -> Self:
         """Draw a start, or one for each key of an array of keys.
 
         Parameters
@@ -76,14 +87,16 @@ class CPFactorization(AbstractFactorization):
             shape can be written with.
         key : jax.random key, or array of keys, shape (lanes,)
             An array of keys makes lanes.
-        **options
-            ``kind`` : {"gaussian", "balanced", "constant"}, "gaussian" by default. Balanced: Gaussian directions and
-            sizes, with all vectors of a component brought to the same length. Constant: every component has the norm
-            ``alpha``, in a direction drawn for each vector.
-            ``factor_std`` : standard deviation of a factor's entry (number, or one for each lane).
-            ``scale`` : standard deviation of an END-TO-END entry instead.
-            ``alpha`` : norm of every component (constant only).
-            ``dtype`` : "float64" or "float32".
+        kind : {"gaussian", "balanced", "constant"}
+            Balanced: Gaussian directions and sizes, with all vectors of a component brought to the same length.
+            Constant: every component has the norm ``alpha``, in a direction drawn for each vector.
+        factor_std : float, or array_like, shape (lanes,), optional
+            Standard deviation of a factor's entry.
+        scale : float, or array_like, shape (lanes,), optional
+            Standard deviation of an END-TO-END entry instead.
+        alpha : float, or array_like, shape (lanes,), optional
+            Norm of every component (constant only).
+        dtype : {"float64", "float32"}
 
         Returns
         -------
@@ -105,7 +118,8 @@ class CPFactorization(AbstractFactorization):
         >>> rf.CPFactorization.init((8, 8, 8), factor_std=1e-3, key=jax.random.key(0)).components
         64
         """
-        return cls(_draw(shape, components, key=key, **options))
+        sizes = {"factor_std": factor_std, "scale": scale, "alpha": alpha}
+        return cls(_draw(shape, components, key=key, kind=kind, sizes=sizes, dtype=dtype))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -148,30 +162,10 @@ class CPFactorization(AbstractFactorization):
         left, right = khatri_rao(self.factors[:half]), khatri_rao(self.factors[half:])
         return (left @ right.swapaxes(-1, -2)).reshape(*left.shape[:-2], *self.shape)
 
-    def entries(self, indices: Any) -> Array:
-        """Entries of the tensor, without forming it.
-
-        Parameters
-        ----------
-        indices : array_like of int, shape (n, order)
-            0-based places.
-
-        Returns
-        -------
-        array, shape (..., n)
-
-        Raises
-        ------
-        ValueError
-            If ``indices`` has another shape or a place outside of the tensor.
-
-        Examples
-        --------
-        >>> import numpy as np, rankfall as rf
-        >>> rf.CPFactorization([np.arange(2.0)[:, None]] * 3).entries([[1, 1, 1], [0, 1, 1]])
-        array([1., 0.])
-        """
-        return self._entries(_checks.indices("indices", indices, self.shape))
+    def entries_at(self, indices: Array) -> Array:
+        """Entries, for indices that were checked or are traced."""
+        rows = [w[..., indices[:, n], :] for n, w in enumerate(self.factors)]
+        return math.prod(rows[1:], start=rows[0]).sum(axis=-1)
 
     def component_norms(self) -> Array:
         """Frobenius norm ``prod_n |w_r^n|`` of each component, in the order of the columns.
@@ -211,29 +205,34 @@ class CPFactorization(AbstractFactorization):
         >>> float(rf.CPFactorization([np.eye(2), 2 * np.eye(2)]).unbalancedness())
         3.0
         """
-        xp = namespace(*self.factors)
-        squares = xp.stack([xp.sum(w * w, axis=-2) for w in self.factors])
+        squares = self._squares()
         return (squares.max(axis=0) - squares.min(axis=0)).max(axis=-1)
 
-    def _conserved(self) -> Array:
-        """Differences of the squared lengths of a component's vectors, which gradient flow conserves."""
-        xp = namespace(*self.factors)
-        squares = xp.stack([xp.sum(w * w, axis=-2) for w in self.factors])
-        return squares[1:] - squares[:-1]
+    def conserved(self) -> tuple[Array, ...]:
+        """Differences of the squared lengths of a component's vectors."""
+        squares = self._squares()
+        return (squares[1:] - squares[:-1],)
 
-    @classmethod
-    def like(cls, factors: Sequence[Any]) -> "CPFactorization":
-        """Return other factors in this form."""
-        return cls(factors)
+    def probes(self) -> list[Probe]:
+        """Norms of the components and unbalancedness, with what every matrix has."""
+        norms = Probe("component_norms", _component_norms, ("component",))
+        return [*super().probes(), norms, Probe("unbalancedness", _unbalancedness)]
 
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""
         return {"factorization": type(self).__name__, "components": self.components}
 
-    def _entries(self, indices: Any) -> Array:
-        """As `entries`, for indices that were checked (or are traced)."""
-        rows = [w[..., indices[:, n], :] for n, w in enumerate(self.factors)]
-        return math.prod(rows[1:], start=rows[0]).sum(axis=-1)
+    def _squares(self) -> Array:
+        """Squared lengths of all vectors, shape (order, ..., components)."""
+        return namespace(*self.factors).stack([(w * w).sum(axis=-2) for w in self.factors])
+
+
+def _component_norms(model: CPFactorization, end_to_end: Array) -> Array:
+    return model.component_norms()
+
+
+def _unbalancedness(model: CPFactorization, end_to_end: Array) -> Array:
+    return model.unbalancedness()
 
 
 def check_size(shape: Sequence[int], itemsize: int, lanes: int = 1) -> None:
@@ -252,7 +251,7 @@ def _middle(shape: Sequence[int]) -> int:
     return 1 + sizes.index(min(sizes))
 
 
-def _factor(name: str, value: Any) -> Array:
+def _factor(name: str, value: ArrayLike) -> Array:
     array = floating(name, value)
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(
@@ -265,31 +264,22 @@ def _draw(
     shape: Sequence[int],
     components: int | None,
     *,
-    key: Any,
-    kind: str = "gaussian",
-    factor_std: Any = None,
-    scale: Any = None,
-    alpha: Any = None,
-    dtype: Any = "float64",
+    key: Key,
+    kind: str,
+    sizes: dict[str, ArrayLike | None],
+    dtype: DTypeLike,
 ) -> list[np.ndarray]:
-    sizes = _checks.tensor_shape("shape", shape)
-    most = math.prod(sizes) // max(sizes)
+    extents = _checks.tensor_shape("shape", shape)
+    most = math.prod(extents) // max(extents)
     count = most if components is None else _checks.positive_integer("components", components)
-    _checks.room("components", count, count * sum(sizes))
+    _checks.room("components", count, count * sum(extents))
     _checks.one_of("kind", kind, KINDS)
     dtype = _checks.precision("dtype", dtype)
-    given = {"factor_std": factor_std, "scale": scale, "alpha": alpha}
-    fitting = ("alpha",) if kind == "constant" else ("factor_std", "scale")
-    initialisation._refuse(kind, **{n: v for n, v in given.items() if n not in fitting})
-    chosen = [n for n in fitting if given[n] is not None]
-    if len(chosen) != 1:
-        came = " and ".join(f"{n} is {_checks.shortened(given[n])}" for n in fitting)
-        raise ValueError(f"{came}, but a {kind} start needs exactly one size; take {fitting[0]}=...")
-    name = chosen[0]
-    keys, size, laned = initialisation._lanes(key, initialisation._within(name, given[name], dtype), name)
-    order = len(sizes)
+    name = _size(kind, sizes)
+    keys, size, laned = initialisation._lanes(key, initialisation._within(name, sizes[name], dtype), name)
+    order = len(extents)
     with double_precision():
-        factors = initialisation._normals(keys, [(extent, count) for extent in sizes])
+        factors = initialisation._normals(keys, [(extent, count) for extent in extents])
     if kind == "constant":
         std = size ** (1 / order)
     else:
@@ -303,3 +293,14 @@ def _draw(
         factors = [w / s * mean for w, s in zip(factors, lengths, strict=True)]
     made = [(std[:, None, None] * w).astype(dtype) for w in factors]
     return [w if laned else w[0] for w in initialisation._not_lost(name, size, made)]
+
+
+def _size(kind: str, sizes: dict[str, ArrayLike | None]) -> str:
+    """Return the name of the one size given; refuse none, more, and those of other kinds of start."""
+    fitting = ("alpha",) if kind == "constant" else ("factor_std", "scale")
+    initialisation._refuse(kind, **{n: v for n, v in sizes.items() if n not in fitting})
+    chosen = [n for n in fitting if sizes[n] is not None]
+    if len(chosen) != 1:
+        came = " and ".join(f"{n} is {_checks.shortened(sizes[n])}" for n in fitting)
+        raise ValueError(f"{came}, but a {kind} start needs exactly one size; take {fitting[0]}=...")
+    return chosen[0]

@@ -9,22 +9,23 @@ its users, which would compute it again for each of the ``4 L`` entries of the n
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .._types import Array
+from .._types import Array, Probe
 from ..measures._namespace import namespace
+from ..problems import AbstractProblem
+from .base import AbstractFactorization, AbstractModel
 from .matrix import MatrixFactorization
 
 # Up to this extent; beyond it the arithmetic written out would compile slowly and run no faster than products.
 LARGEST = 3
 
-Matrix = tuple[tuple[Any, ...], ...]
+Matrix = tuple[tuple[Array | None, ...], ...]
 """Rows of entries; ``None`` is an exact zero, for which no arithmetic is compiled."""
 
 
-class EntrywiseFactorization(eqx.Module):
+class EntrywiseFactorization(AbstractModel):
     """The factors of a `MatrixFactorization`, ``chain[j][row][column]`` being an entry of ``W_{j+1}``."""
 
     chain: tuple[Matrix, ...]
@@ -53,11 +54,37 @@ class EntrywiseFactorization(eqx.Module):
         """Rows and columns of the end-to-end matrix."""
         return len(self.chain[-1]), len(self.chain[0][0])
 
+    @property
+    def lanes(self) -> int | None:
+        """Number of lanes, ``None`` for a single start."""
+        first = self.factors[0]
+        return len(first) if first.ndim == 3 else None
+
+    def entries_at(self, indices: Array) -> Array:
+        """Entries, for indices that were checked or are traced."""
+        return self._joined.entries_at(indices)
+
+    def conserved(self) -> tuple[Array, ...]:
+        """Return what the matrices conserve."""
+        return self._joined.conserved()
+
+    def probes(self) -> list[Probe]:
+        """List those of the matrices."""
+        return self._joined.probes()
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about the matrices: this form is a matter of the loop."""
+        return self._joined.describe()
+
+    @property
+    def _joined(self) -> MatrixFactorization:
+        return MatrixFactorization(self.factors)
+
     def full(self) -> Array:
         """End-to-end matrix, shape ``(..., rows, columns)``."""
         return _matrix(_products(self.chain)[-1])
 
-    def loss_and_gradient(self, problem: Any) -> "tuple[Array, EntrywiseFactorization]":
+    def loss_and_gradient(self, problem: AbstractProblem) -> "tuple[Array, EntrywiseFactorization]":
         """Loss on a completion problem and its gradient ``W_{L:j+1}^T G W_{j-1:1}^T`` in every factor ``W_j``.
 
         Written by hand, so that both layers of a symmetric depth-2 chain add the same terms in the same order and stay
@@ -75,7 +102,7 @@ class EntrywiseFactorization(eqx.Module):
         return loss, EntrywiseFactorization(tuple(filled))
 
 
-def entrywise(start: Any, problem: Any) -> bool:
+def entrywise(start: AbstractFactorization, problem: AbstractProblem) -> bool:
     """Whether training on this problem is to use the entrywise form."""
     if not isinstance(start, MatrixFactorization):
         return False
@@ -84,11 +111,11 @@ def entrywise(start: Any, problem: Any) -> bool:
 
 
 @jax.jit
-def _forward(problem: Any, chain: tuple[Matrix, ...]) -> Any:
+def _forward(problem: Any, chain: tuple[Matrix, ...]) -> tuple[Array, Matrix, list[Matrix]]:
     """Loss, gradient in the end-to-end matrix, and the partial products ``W_{j:1}``."""
-    below = _products(chain)
-    loss, slopes = problem.loss_and_slopes([below[-1][i][j] for i, j in problem.pattern])
-    slope = dict(zip(problem.pattern, slopes, strict=True))
+    below, pattern = _products(chain), problem.pattern
+    loss, slopes = problem.loss_and_slopes([below[-1][i][j] for i, j in pattern])
+    slope = dict(zip(pattern, slopes, strict=True))
     rows, columns = len(chain[-1]), len(chain[0][0])
     return loss, tuple(tuple(slope.get((i, j)) for j in range(columns)) for i in range(rows)), below[:-1]
 
@@ -116,7 +143,7 @@ def _transpose(a: Matrix) -> Matrix:
 
 
 def _times(a: Matrix, b: Matrix) -> Matrix:
-    def entry(row: Sequence[Any], j: int) -> Any:
+    def entry(row: Sequence[Array | None], j: int) -> Array | None:
         total = None
         for left, right in zip(row, (r[j] for r in b), strict=True):
             if left is not None and right is not None:

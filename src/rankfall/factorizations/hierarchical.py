@@ -9,18 +9,21 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike, DTypeLike, Key, Probe, Self, TreeLike
 from ..measures import mode_tree
 from ..measures._namespace import namespace
 from ..measures.khatri_rao import khatri_rao
 from .base import AbstractFactorization
 from .cp import CPFactorization, check_size
 from .hierarchical_start import draw
-from .tree_weights import check_fit, matrix, mixed
+from .tree_weights import check_fit, from_levels, matrix, mixed
 
 
 class HierarchicalFactorization(AbstractFactorization):
     """Hierarchical Tucker tensor over a tree of modes, the tensor of a deep convolutional arithmetic circuit.
+
+    Made of arrays that you have, as here, node by node; level by level, `from_levels`; of a CP factorization,
+    `from_cp`; or drawn: `init`.
 
     Each node has a weight matrix. A leaf, mode ``n``, gives the columns of its own, one vector for each component. An
     inner node multiplies the tensors of its children component by component (outer products), and its matrix mixes
@@ -29,9 +32,11 @@ class HierarchicalFactorization(AbstractFactorization):
     Parameters
     ----------
     factors : sequence of arrays, shapes (extent_n, parent's width), then (width, parent's width), last (width, 1)
-        The matrices of the leaves, mode by mode; then those of the inner nodes from the bottom up, as in
-        `inner_nodes`; the root's last. The width of a node is the number of products that it forms. All have a
-        leading axis of lanes when many starts are held together.
+        The matrices of the leaves, mode by mode; then those of the inner nodes in the order of `inner_nodes`, each
+        right after all that is below it: of eight modes (0, 1), (2, 3), ((0, 1), (2, 3)), (4, 5), (6, 7), and so on;
+        the root's last. Weights listed level by level, where (4, 5) is the third, are for `from_levels`: here they
+        are another tensor, and nothing shows it if their shapes fit. The width of a node is the number of products
+        that it forms. All have a leading axis of lanes when many starts are held together.
     tree : nested tuples of int, optional
         A leaf is the number of its mode, an inner node the tuple of its children, two or more: ``((0, 1), (2, 3))``.
         By default the balanced binary tree in the order of the modes.
@@ -62,7 +67,7 @@ class HierarchicalFactorization(AbstractFactorization):
     factors: tuple[Array, ...]
     tree: mode_tree.Tree = eqx.field(static=True)
 
-    def __init__(self, factors: Sequence[Any], tree: Any = None) -> None:
+    def __init__(self, factors: Sequence[ArrayLike], tree: TreeLike | None = None) -> None:
         listed = _checks.sequence("factors", factors, "a list of one matrix for each node")
         order = (len(listed) + 1) // 2 if tree is None else None
         if tree is None and (len(listed) < 3 or len(listed) % 2 == 0):
@@ -76,8 +81,17 @@ class HierarchicalFactorization(AbstractFactorization):
 
     @classmethod
     def init(
-        cls, shape: Sequence[int], widths: Any, tree: Any = None, *, key: Any, **options: Any
-    ) -> "HierarchicalFactorization":
+        cls,
+        shape: Sequence[int],
+        widths: int | Sequence[int] | np.ndarray,
+        tree: TreeLike | None = None,
+        *,
+        key: Key,
+        kind: str = "gaussian",
+        factor_std: ArrayLike | None = None,
+        scale: ArrayLike | None = None,
+        dtype: DTypeLike = "float64",
+    ) -> Self:
         """Draw a start, or one for each key of an array of keys.
 
         Parameters
@@ -85,17 +99,19 @@ class HierarchicalFactorization(AbstractFactorization):
         shape : sequence of int
             Extents of the tensor.
         widths : int, or sequence of int
-            Width of every inner node, or of each in the order of `inner_nodes` (from the bottom up, the root last).
+            Width of every inner node, or of each in the order of `inner_nodes` (the root last).
         tree : nested tuples of int, optional
             As in the class; by default the balanced binary tree in the order of the modes.
         key : jax.random key, or array of keys, shape (lanes,)
             An array of keys makes lanes.
-        **options
-            ``kind`` : {"gaussian", "balanced"}, "gaussian" by default. Balanced: the rows and columns of Gaussian
-            matrices are rescaled until the vectors of each local component have the same norm.
-            ``factor_std`` : standard deviation of an entry of the (Gaussian) matrices.
-            ``scale`` : standard deviation of an END-TO-END entry instead.
-            ``dtype`` : "float64" or "float32".
+        kind : {"gaussian", "balanced"}
+            Balanced: the rows and columns of Gaussian matrices are rescaled until the vectors of each local component
+            have the same norm.
+        factor_std : float, or array_like, shape (lanes,), optional
+            Standard deviation of an entry of the (Gaussian) matrices.
+        scale : float, or array_like, shape (lanes,), optional
+            Standard deviation of an END-TO-END entry instead.
+        dtype : {"float64", "float32"}
 
         Returns
         -------
@@ -121,10 +137,57 @@ class HierarchicalFactorization(AbstractFactorization):
         """
         order = len(_checks.tensor_shape("shape", shape))
         checked = mode_tree.checked("tree", tree, order)
-        return cls(draw(shape, widths, checked, key=key, **options), checked)
+        drawn = draw(shape, widths, checked, key=key, kind=kind, factor_std=factor_std, scale=scale, dtype=dtype)
+        return cls(drawn, checked)
 
     @classmethod
-    def from_cp(cls, cp: CPFactorization, tree: Any = None) -> "HierarchicalFactorization":
+    def from_levels(cls, levels: Sequence[Sequence[ArrayLike]], size: int = 2) -> Self:
+        """Factorization of weights listed level by level, as the released code of Razin, Maman and Cohen holds them.
+
+        Parameters
+        ----------
+        levels : sequence of lists of arrays, shapes (extent_n, parent's width), then (width, parent's width)
+            ``levels[0]`` has the matrices of the modes, ``levels[1]`` those of the groups that these are pooled to, in
+            their order, and so on from the leaves up; the last list has one matrix, of the root, ``(width, 1)``. With a
+            model of the released code: its ``per_hidden_layer_parameter_lists``, then
+            ``[output_layer_parameters]``, all as NumPy arrays. Each may have a leading axis of lanes.
+        size : int
+            How many neighbours are pooled to a group, on every level; the last group of a level may be smaller.
+
+        Returns
+        -------
+        HierarchicalFactorization
+            Over the tree `rankfall.factorizations.pooled_tree`, of the same tensor. A group of one has a matrix in
+            the released code and no node here: a product over one child is the child itself, so its matrix ``C`` and
+            that of the group ``V`` are kept as the one matrix ``C V``.
+
+        Raises
+        ------
+        ValueError
+            If a level does not have a matrix for each group, widths of neighbouring levels differ, or there are too
+            few or too many levels.
+
+        Notes
+        -----
+        The factors of the class itself are in another order wherever a level has more than one inner node above
+        others: see there. Training with ``C V`` for two matrices is training with one layer fewer at this place.
+
+        References
+        ----------
+        Razin, Maman and Cohen (2022), section 3 and the released code (pooling of adjacent modes, "checkerboard").
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> leaves, pairs, root = [np.ones((2, 3))] * 6, [np.ones((3, 3))] * 3, np.ones((3, 1))
+        >>> deep = rf.HierarchicalFactorization.from_levels([leaves, pairs, [np.ones((3, 3))] * 2, [root]])
+        >>> deep.tree, deep.widths
+        ((((0, 1), (2, 3)), (4, 5)), (3, 3, 3, 3, 3))
+        """
+        return cls(*from_levels(levels, size))
+
+    @classmethod
+    def from_cp(cls, cp: CPFactorization, tree: TreeLike | None = None) -> Self:
         """Write a CP factorization along a tree: its vectors at the leaves, identities above, ones at the root.
 
         Parameters
@@ -171,7 +234,7 @@ class HierarchicalFactorization(AbstractFactorization):
 
     @property
     def inner_nodes(self) -> tuple[mode_tree.Tree, ...]:
-        """Inner nodes of the tree from the bottom up, children before their parent, the root last."""
+        """Inner nodes of the tree, each right after all that is below it (depth first), the root last."""
         return mode_tree.inner_nodes(self.tree)
 
     @property
@@ -226,30 +289,11 @@ class HierarchicalFactorization(AbstractFactorization):
         ordered = product.reshape(*product.shape[:lead], *(shape[n] for n in modes))
         return ordered.transpose(*range(lead), *(lead + modes.index(n) for n in range(len(modes))))
 
-    def entries(self, indices: Any) -> Array:
-        """Entries of the tensor, without forming it.
-
-        Parameters
-        ----------
-        indices : array_like of int, shape (n, order)
-            0-based places.
-
-        Returns
-        -------
-        array, shape (..., n)
-
-        Raises
-        ------
-        ValueError
-            If ``indices`` has another shape or a place outside of the tensor.
-
-        Examples
-        --------
-        >>> import numpy as np, rankfall as rf
-        >>> rf.HierarchicalFactorization([np.arange(2.0)[:, None]] * 2 + [np.ones((1, 1))]).entries([[1, 1], [0, 1]])
-        array([1., 0.])
-        """
-        return self._entries(_checks.indices("indices", indices, self.shape))
+    def entries_at(self, indices: Array) -> Array:
+        """Entries, for indices that were checked or are traced."""
+        weights = self._weights()
+        rows = [weights[n][..., indices[:, n], :] for n in range(len(self.shape))]
+        return mixed(self.tree, rows, weights)[..., 0]
 
     def local_component_norms(self) -> tuple[Array, ...]:
         """Norm of each local component: of row ``r`` of the node's matrix times those of its children's columns ``r``.
@@ -273,7 +317,7 @@ class HierarchicalFactorization(AbstractFactorization):
         xp = namespace(*self.factors)
         return tuple(math.prod((xp.sqrt(s) for s in rest), start=xp.sqrt(row)) for row, *rest in self._squares())
 
-    def local_component(self, node: Any, component: int) -> Array:
+    def local_component(self, node: mode_tree.Tree, component: int) -> Array:
         """Direction of a local component: the tensor without the node's other ones, divided by the component's norm.
 
         Parameters
@@ -349,16 +393,20 @@ class HierarchicalFactorization(AbstractFactorization):
         stacks = [xp.stack(squares) for squares in self._squares()]
         return xp.stack([(s.max(axis=0) - s.min(axis=0)).max(axis=-1) for s in stacks]).max(axis=0)
 
+    def conserved(self) -> tuple[Array, ...]:
+        """Differences of the squared norms of a local component's vectors, of every inner node."""
+        stacks = [namespace(*self.factors).stack(squares) for squares in self._squares()]
+        return tuple(s[1:] - s[:-1] for s in stacks)
+
+    def probes(self) -> list[Probe]:
+        """Norms of the local components, node after node, and unbalancedness, with what every matrix has."""
+        norms = Probe("local_component_norms", _local_component_norms, ("local_component",))
+        return [*super().probes(), norms, Probe("unbalancedness", _unbalancedness)]
+
     @property
-    def like(self) -> Any:
-        """Function that returns other factors in this form, over the same tree.
-
-        It compares equal where the trees do, so that compiled code is shared.
-        """
-        return _Like(self.tree)
-
-    def _maker(self) -> Any:
-        return self.like
+    def maker(self) -> "_Maker":
+        """Function that makes a factorization over the same tree of other factors; equal where the trees are."""
+        return _Maker(self.tree)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""
@@ -375,16 +423,18 @@ class HierarchicalFactorization(AbstractFactorization):
             for node in self.inner_nodes
         )
 
-    def _entries(self, indices: Any) -> Array:
-        """As `entries`, for indices that were checked (or are traced)."""
-        weights = self._weights()
-        rows = [weights[n][..., indices[:, n], :] for n in range(len(self.shape))]
-        return mixed(self.tree, rows, weights)[..., 0]
+
+def _local_component_norms(model: HierarchicalFactorization, end_to_end: Array) -> Array:
+    return namespace(*model.factors).concatenate(model.local_component_norms(), axis=-1)
+
+
+def _unbalancedness(model: HierarchicalFactorization, end_to_end: Array) -> Array:
+    return model.unbalancedness()
 
 
 @dataclasses.dataclass(frozen=True)
-class _Like:
+class _Maker:
     tree: mode_tree.Tree
 
-    def __call__(self, factors: Sequence[Any]) -> HierarchicalFactorization:
+    def __call__(self, factors: Sequence[ArrayLike]) -> HierarchicalFactorization:
         return HierarchicalFactorization(factors, self.tree)

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._types import ArrayLike, DTypeLike, Key
 from ..measures import mode_tree
 from . import tensor_start
 from .tree_weights import mixed
@@ -18,14 +18,14 @@ _MOST_ROUNDS = 10_000
 
 def draw(
     shape: Sequence[int],
-    widths: Any,
+    widths: int | Sequence[int] | np.ndarray,
     tree: mode_tree.Tree,
     *,
-    key: Any,
-    kind: str = "gaussian",
-    factor_std: Any = None,
-    scale: Any = None,
-    dtype: Any = "float64",
+    key: Key,
+    kind: str,
+    factor_std: ArrayLike | None,
+    scale: ArrayLike | None,
+    dtype: DTypeLike,
 ) -> list[np.ndarray]:
     """Draw the factors; see ``HierarchicalFactorization.init`` for the meaning of every argument."""
     _checks.one_of("kind", kind, tensor_start.KINDS)
@@ -38,11 +38,7 @@ def draw(
         for node in mode_tree.nodes(tree)
     ]
     _checks.room("widths", widths, sum(n * m for n, m in shapes))
-    options = {"key": key, "kind": kind, "dtype": dtype}
     paths = math.prod(width.values())
-    if kind != "balanced" or scale is None:
-        balance = partial(_balanced, tree=tree)
-        return tensor_start.drawn(shapes, paths, balance, factor_std=factor_std, scale=scale, **options)
 
     def to_unit_entries(factors: list[np.ndarray]) -> list[np.ndarray]:
         made = _balanced(factors, tree)
@@ -52,17 +48,18 @@ def draw(
         gain = (mixed(tree, means, weights) / paths) ** (-0.5 / len(made))
         return [w * gain for w in made]
 
-    return tensor_start.drawn(shapes, paths, to_unit_entries, factor_std=factor_std, scale=scale, **options)
+    balance = partial(_balanced, tree=tree) if scale is None else to_unit_entries
+    sizes = {"factor_std": factor_std, "scale": scale}
+    return tensor_start.drawn(shapes, paths, balance, key=key, kind=kind, dtype=dtype, **sizes)
 
 
-def _widths(widths: Any, count: int) -> list[int]:
-    listed = isinstance(widths, tuple | list) or (isinstance(widths, np.ndarray) and widths.ndim == 1)
-    if not listed:
+def _widths(widths: int | Sequence[int] | np.ndarray, count: int) -> list[int]:
+    if not (isinstance(widths, tuple | list) or (isinstance(widths, np.ndarray) and widths.ndim == 1)):
         return [_checks.integer("widths", widths, 1, f"or {count} of them, one for each inner node")] * count
     if len(widths) != count:
         raise ValueError(
-            f"widths has {len(widths)} entries, but the tree has {count} inner nodes; give one for each, from the "
-            "bottom up, or one number for all."
+            f"widths has {len(widths)} entries, but the tree has {count} inner nodes; give one for each, in the "
+            "order of inner_nodes, or one number for all."
         )
     return [_checks.integer(f"widths[{j}]", width, 1) for j, width in enumerate(widths)]
 
@@ -77,13 +74,13 @@ def _balanced(factors: list[np.ndarray], tree: mode_tree.Tree) -> list[np.ndarra
     weights = dict(zip(mode_tree.nodes(tree), factors, strict=True))
     squares = {node: np.log((w * w).sum(axis=(-2, -1))) for node, w in weights.items()}
     total = np.exp(sum(squares.values()) / len(squares))
-    wanted: dict[Any, np.ndarray] = {}
+    wanted: dict[mode_tree.Node, np.ndarray] = {}
     for inner in mode_tree.inner_nodes(tree):
         # As large as the vectors that were drawn, in the mean of logarithms.
         drawn = [(weights[inner] ** 2).sum(axis=-1), *((weights[child] ** 2).sum(axis=-2) for child in inner)]
         share = np.exp(np.mean(np.log(drawn), axis=0))
         wanted[inner] = total[:, None] * share / share.sum(axis=-1, keepdims=True)
-    parent = {child: node for node in wanted for child in node}
+    parent = {child: node for node in mode_tree.inner_nodes(tree) for child in node}
     made = []
     for node, w in weights.items():
         rows, columns = wanted.get(node), wanted[parent[node]] if node in parent else total[:, None]

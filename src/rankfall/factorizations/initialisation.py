@@ -2,14 +2,14 @@
 
 import functools
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
 from .. import _checks
 from .._execution import compiled, double_precision
+from .._types import ArrayLike, DTypeLike, Key
 from ..measures.factors import det_sign as sign_of_factors
 
 KINDS = ("gaussian", "balanced", "identity", "orthogonal")
@@ -20,30 +20,29 @@ Factors = list[np.ndarray]
 
 
 def draw(
-    shape: tuple[int, int],
+    shape: Sequence[int],
     depth: int,
     *,
-    key: Any = None,
-    kind: str = "gaussian",
-    scale: Any = None,
-    factor_std: Any = None,
-    alpha: Any = None,
-    widths: Any = None,
-    det_sign: int | None = None,
-    dtype: Any = "float64",
+    key: Key | None,
+    kind: str,
+    sizes: dict[str, ArrayLike | None],
+    widths: ArrayLike | None,
+    det_sign: int | None,
+    dtype: DTypeLike,
 ) -> Factors:
-    """Draw the factors; see ``MatrixFactorization.init`` for the meaning of every argument."""
-    shape = _checks.matrix_shape("shape", shape)
+    """Draw the factors; see ``MatrixFactorization.init``, whose ``scale``, ``factor_std``, ``alpha`` are ``sizes``."""
+    extents = _checks.matrix_shape("shape", shape)
     depth = _checks.positive_integer("depth", depth)
     _checks.one_of("kind", kind, KINDS)
     dtype = _checks.precision("dtype", dtype)
-    sizes = _sizes(shape, depth, widths)
+    layers = _sizes(extents, depth, widths)
     det_sign = _checks.sign("det_sign", det_sign)
-    _check_det_sign(det_sign, kind, sizes)
+    _check_det_sign(det_sign, kind, layers)
+    scale, factor_std, alpha = sizes["scale"], sizes["factor_std"], sizes["alpha"]
     if kind == "identity":
         _refuse(kind, scale=scale, factor_std=factor_std)
         size = _within("alpha", 1.0 if alpha is None else alpha, dtype)
-        return _not_lost("alpha", size, [w.astype(dtype) for w in _identity(sizes, size)])
+        return _not_lost("alpha", size, [w.astype(dtype) for w in _identity(layers, size)])
     _refuse(kind, alpha=alpha, **({} if kind == "gaussian" else {"factor_std": factor_std}))
     if (scale is None) == (factor_std is None):
         raise ValueError(
@@ -52,15 +51,15 @@ def draw(
         )
     if key is None:
         raise ValueError(f"key is None, but a {kind} start is random; pass key=jax.random.key(0).")
-    size, name = (scale, "scale") if factor_std is None else (factor_std, "factor_std")
-    keys, size, laned = _lanes(key, _within(name, size, dtype), name)
-    factor_std_of = _per_layer(sizes) if factor_std is None else lambda s: s
+    given, name = (scale, "scale") if factor_std is None else (factor_std, "factor_std")
+    keys, size, laned = _lanes(key, _within(name, given, dtype), name)
+    factor_std_of = _per_layer(layers) if factor_std is None else lambda s: s
     with double_precision():
-        factors = _draw_signed(kind, sizes, keys, factor_std_of(size) if kind == "gaussian" else size, det_sign, dtype)
+        factors = _draw_signed(kind, layers, keys, factor_std_of(size) if kind == "gaussian" else size, det_sign, dtype)
     return [w if laned else w[0] for w in _not_lost(name, size, factors)]
 
 
-def _sizes(shape: tuple[int, int], depth: int, widths: Any) -> list[int]:
+def _sizes(shape: tuple[int, int], depth: int, widths: ArrayLike | None) -> list[int]:
     """Return ``[columns, hidden widths..., rows]``, the extents from the input to the output."""
     rows, columns = shape
     _checks.room("shape", shape, rows * columns)
@@ -87,13 +86,13 @@ def _check_det_sign(det_sign: int | None, kind: str, sizes: list[int]) -> None:
         raise ValueError("det_sign is -1, but alpha times the identity has a positive determinant; use another kind.")
 
 
-def _refuse(kind: str, **options: Any) -> None:
+def _refuse(kind: str, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
             raise ValueError(f"{name} is {_checks.shortened(value)}, but a start of kind {kind!r} has no such option.")
 
 
-def _within(name: str, size: Any, dtype: str) -> np.ndarray:
+def _within(name: str, size: ArrayLike | None, dtype: str) -> np.ndarray:
     """Return deviations or multiples of the identity, one or one for each lane, whose starts do not overflow."""
     array = _checks.positive(name, size)
     if array.ndim > 1:
@@ -122,7 +121,7 @@ def _identity(sizes: list[int], alpha: np.ndarray) -> Factors:
     return [value * np.eye(n, m) for m, n in zip(sizes[:-1], sizes[1:], strict=True)]
 
 
-def _lanes(key: Any, size: np.ndarray, name: str) -> tuple[Any, np.ndarray, bool]:
+def _lanes(key: Key, size: np.ndarray, name: str) -> tuple[Key, np.ndarray, bool]:
     """Return keys and sizes with one lane axis each, and whether the user asked for lanes."""
     _checks.key("key", key, lanes=True)
     laned = key.ndim == 1 or size.ndim == 1
@@ -135,14 +134,14 @@ def _lanes(key: Any, size: np.ndarray, name: str) -> tuple[Any, np.ndarray, bool
     return keys, np.broadcast_to(size, (len(keys),)), laned
 
 
-def _per_layer(sizes: list[int]) -> Any:
+def _per_layer(sizes: list[int]) -> Callable[[np.ndarray], np.ndarray]:
     """Return the map from an end-to-end deviation to that of a factor's entry."""
     # A product entry sums prod(hidden widths) independent products of L entries.
     paths, depth = math.prod(sizes[1:-1]), len(sizes) - 1
     return lambda scale: (scale / math.sqrt(paths)) ** (1 / depth)
 
 
-def _draw_signed(kind: str, sizes: list[int], keys: Any, size: np.ndarray, det_sign: int | None, dtype: Any) -> Factors:
+def _draw_signed(kind: str, sizes: list[int], keys: Key, size: np.ndarray, det_sign: int | None, dtype: str) -> Factors:
     shapes, assemble = _SAMPLERS[kind]
     wanted = shapes(sizes)
     factors = [w.astype(dtype) for w in assemble(_normals(keys, wanted), size, sizes)]
@@ -161,7 +160,7 @@ def _draw_signed(kind: str, sizes: list[int], keys: Any, size: np.ndarray, det_s
     raise ValueError(f"det_sign is {det_sign}, but no start had it in {_ATTEMPTS} draws; take a larger scale.")
 
 
-def _normals(keys: Any, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
+def _normals(keys: Key, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
     """Return standard normal matrices of the given shapes, ``(keys, rows, columns)``.
 
     JAX draws the numbers and NumPy does the linear algebra on them: compiled on the CPU, several independent batches
@@ -178,7 +177,7 @@ def _normals(keys: Any, shapes: list[tuple[int, int]]) -> list[np.ndarray]:
 
 
 @functools.partial(compiled, static_argnums=1)
-def _flat_normals(keys: Any, count: int) -> jax.Array:
+def _flat_normals(keys: Key, count: int) -> jax.Array:
     return jax.vmap(lambda key: jax.random.normal(key, (count,), dtype="float64"))(keys)
 
 

@@ -1,20 +1,27 @@
 """Deep matrix factorization: a solution written as the product of L matrices."""
 
+import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import jax.numpy as jnp
 import numpy as np
 
-from .. import _checks
-from .._types import Array, Entries, Matrices
+from .. import _checks, measures
+from .._types import Array, ArrayLike, DTypeLike, Entries, Key, Matrices, Probe, Self
 from ..measures._namespace import floating
 from . import initialisation
-from .base import AbstractFactorization
+from .base import SPECTRUM, AbstractFactorization
 from .products import chain_product
+
+# Larger products are never formed for their singular values; of 8192 x 8192 these take minutes.
+_FORMED = 2**26
 
 
 class MatrixFactorization(AbstractFactorization):
     """End-to-end matrix ``W_L ... W_1``, held as its factors.
+
+    Made of arrays that you have, as here; drawn, `init`; or balanced, of the end-to-end matrix, `from_end_to_end`.
 
     Parameters
     ----------
@@ -39,13 +46,26 @@ class MatrixFactorization(AbstractFactorization):
 
     chain: ClassVar[bool] = True
 
-    def __init__(self, factors: Sequence[Any]) -> None:
+    def __init__(self, factors: Sequence[ArrayLike]) -> None:
         listed = _checks.sequence("factors", factors, "a list of matrices, W_1 first")
         self.factors = tuple(_factor(f"factors[{j}]", w) for j, w in enumerate(listed))
         _checks.chain(self.factors)
 
     @classmethod
-    def init(cls, shape: tuple[int, int], depth: int, *, key: Any = None, **options: Any) -> "MatrixFactorization":
+    def init(
+        cls,
+        shape: Sequence[int],
+        depth: int,
+        *,
+        key: Key | None = None,
+        kind: str = "gaussian",
+        scale: ArrayLike | None = None,
+        factor_std: ArrayLike | None = None,
+        alpha: ArrayLike | None = None,
+        widths: ArrayLike | None = None,
+        det_sign: int | None = None,
+        dtype: DTypeLike = "float64",
+    ) -> Self:
         """Draw a start, or one for each key of an array of keys.
 
         Parameters
@@ -57,14 +77,18 @@ class MatrixFactorization(AbstractFactorization):
         key : jax.random key, or array of keys, shape (lanes,)
             An array of keys makes lanes; lane ``i`` is the start that ``key[i]`` alone would give. Not needed for
             ``kind="identity"``.
-        **options
-            ``kind`` : {"gaussian", "balanced", "identity", "orthogonal"}, "gaussian" by default.
-            ``scale`` : standard deviation of an END-TO-END entry (number, or one for each lane).
-            ``factor_std`` : standard deviation of a factor's entry instead (Gaussian only).
-            ``alpha`` : multiple of the identity end to end (identity only).
-            ``widths`` : the ``depth - 1`` hidden widths; ``min(rows, columns)`` by default.
-            ``det_sign`` : +1, -1 or None; the start is drawn again until its determinant has this sign.
-            ``dtype`` : "float64" or "float32".
+        kind : {"gaussian", "balanced", "identity", "orthogonal"}
+        scale : float, or array_like, shape (lanes,), optional
+            Standard deviation of an END-TO-END entry.
+        factor_std : float, or array_like, shape (lanes,), optional
+            Standard deviation of a factor's entry instead (Gaussian only).
+        alpha : float, or array_like, shape (lanes,), optional
+            Multiple of the identity end to end (identity only), 1 by default.
+        widths : array_like of int, shape (depth - 1,), optional
+            The hidden widths, from the input side; ``min(rows, columns)`` by default.
+        det_sign : {1, -1}, optional
+            The start is drawn again until its determinant has this sign.
+        dtype : {"float64", "float32"}
 
         Returns
         -------
@@ -89,10 +113,14 @@ class MatrixFactorization(AbstractFactorization):
         >>> bool(rf.measures.unbalancedness(start.factors) < 1e-18)
         True
         """
-        return cls(initialisation.draw(shape, depth, key=key, **options))
+        sizes = {"scale": scale, "factor_std": factor_std, "alpha": alpha}
+        drawn = initialisation.draw(
+            shape, depth, key=key, kind=kind, sizes=sizes, widths=widths, det_sign=det_sign, dtype=dtype
+        )
+        return cls(drawn)
 
     @classmethod
-    def from_end_to_end(cls, matrix: Any, depth: int, *, widths: Any = None) -> "MatrixFactorization":
+    def from_end_to_end(cls, matrix: ArrayLike, depth: int, *, widths: ArrayLike | None = None) -> Self:
         """Balanced factors of a matrix, or of one for each lane.
 
         Parameters
@@ -224,49 +252,68 @@ class MatrixFactorization(AbstractFactorization):
         """End-to-end matrix, shape ``(..., rows, columns)``; NumPy for NumPy factors."""
         return chain_product(self.factors)
 
-    def entries(self, indices: Any) -> Entries:
-        """End-to-end entries, without forming the full matrix.
-
-        Parameters
-        ----------
-        indices : array_like of int, shape (n, 2)
-            0-based rows and columns.
-
-        Returns
-        -------
-        array, shape (..., n)
-
-        Raises
-        ------
-        ValueError
-            If ``indices`` has another shape or a place outside of the matrix.
-
-        Examples
-        --------
-        >>> import rankfall as rf
-        >>> rf.MatrixFactorization.init((2, 2), depth=2, kind="identity", alpha=1.0).entries([[0, 0], [0, 1]])
-        array([1., 0.])
-        """
-        where = _checks.indices("indices", indices, self.shape)
-        columns = self.factors[0][..., :, where[:, 1]]
+    def entries_at(self, indices: Array) -> Entries:
+        """Entries, for indices that were checked or are traced."""
+        columns = self.factors[0][..., :, indices[:, 1]]
         for w in self.factors[1:-1]:
             columns = w @ columns
         if self.depth == 1:
-            return self.factors[0][..., where[:, 0], where[:, 1]]
-        last = self.factors[-1][..., where[:, 0], :]
+            return self.factors[0][..., indices[:, 0], indices[:, 1]]
+        last = self.factors[-1][..., indices[:, 0], :]
         return (last * columns.swapaxes(-1, -2)).sum(axis=-1)
 
-    @classmethod
-    def like(cls, factors: Sequence[Any]) -> "MatrixFactorization":
-        """Return other factors in this form."""
-        return cls(factors)
+    def conserved(self) -> tuple[Array, ...]:
+        """``W_{j+1}^T W_{j+1} - W_j W_j^T`` of all neighbouring layers."""
+        pairs = zip(self.factors[:-1], self.factors[1:], strict=True)
+        return tuple(after.swapaxes(-1, -2) @ after - before @ before.swapaxes(-1, -2) for before, after in pairs)
+
+    def probes(self) -> list[Probe]:
+        """Singular values, unbalancedness, and sign and magnitude of the determinant where there is one."""
+        chosen = [Probe("unbalancedness", _unbalancedness)]
+        if math.prod(self.shape) <= _FORMED:
+            chosen.insert(0, Probe("singular_values", _singular_values, SPECTRUM))
+        if self.shape[0] == self.shape[1]:
+            chosen += [Probe("det_sign", _det_sign), Probe("log_abs_det", _log_abs_det)]
+        return chosen
 
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""
         return {"factorization": type(self).__name__, "depth": self.depth, "widths": list(self.widths)}
 
 
-def _factor(name: str, value: Any) -> Array:
+@runtime_checkable
+class _Chain(Protocol):
+    """What probes need of a chain: a loop may hold it entry by entry."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def factors(self) -> tuple[Array, ...]: ...
+
+
+def _singular_values(model: _Chain, end_to_end: Array) -> Array:
+    s = measures.singular_values(end_to_end)
+    if model.shape != (2, 2):
+        return s
+    # The factors know the determinant where the product matrix has lost it to rounding: sigma_2 = |det| / sigma_1.
+    _, log_abs_det = measures.signed_log_det(model.factors)
+    top = jnp.where(s[0] > 0, s[0], 1)
+    return jnp.stack([s[0], jnp.minimum(jnp.exp(log_abs_det) / top, s[0])])
+
+
+def _det_sign(model: _Chain, end_to_end: Array) -> Array:
+    return measures.det_sign(model.factors)
+
+
+def _log_abs_det(model: _Chain, end_to_end: Array) -> Array:
+    return measures.log_abs_det(model.factors)
+
+
+def _unbalancedness(model: _Chain, end_to_end: Array) -> Array:
+    return measures.unbalancedness(model.factors)
+
+
+def _factor(name: str, value: ArrayLike) -> Array:
     """Return a matrix or lanes of matrices as floating-point numbers."""
     array = floating(name, value)
     if array.ndim not in (2, 3) or 0 in array.shape:

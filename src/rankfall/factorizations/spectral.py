@@ -3,22 +3,25 @@
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks, measures
-from .._types import Array, Matrices, Scalars
+from .._types import Array, ArrayLike, Entries, Matrices, Probe, Scalars, Self
+from .base import SPECTRUM, AbstractModel
 from .matrix import MatrixFactorization
 
 # Factors whose imbalance is below this share of the largest squared factor count as balanced.
 BALANCED = 1e-9
 
 
-class SpectralFactorization(eqx.Module):
+class SpectralFactorization(AbstractModel):
     """A balanced deep matrix factorization of depth ``L``, written ``U diag(exp(log_singular_values)) V^T``.
 
     Balanced factors are determined, up to rotations between them, by their product and the depth; so this is all there
     is to know about them, also where a singular value is far below what floating point can hold, and for depths that
-    are no integers.
+    are no integers. Made of a matrix that you have, `from_end_to_end`, of balanced factors, `from_factors`, or of all
+    the arrays below.
 
     Attributes
     ----------
@@ -56,7 +59,7 @@ class SpectralFactorization(eqx.Module):
     by_entries: ClassVar[bool] = False
 
     @classmethod
-    def from_end_to_end(cls, matrix: Any, depth: float, *, rtol: float | None = None) -> "SpectralFactorization":
+    def from_end_to_end(cls, matrix: ArrayLike, depth: float, *, rtol: float | None = None) -> Self:
         """Write an end-to-end matrix, or one for each lane, as a balanced factorization.
 
         Parameters
@@ -109,7 +112,7 @@ class SpectralFactorization(eqx.Module):
         return cls(u[..., :rank], logs, right, kept, log_abs, sign, float(depth))
 
     @classmethod
-    def from_factors(cls, factorization: MatrixFactorization) -> "SpectralFactorization":
+    def from_factors(cls, factorization: MatrixFactorization) -> Self:
         """Write balanced factors by the singular values of their product.
 
         Parameters
@@ -191,40 +194,17 @@ class SpectralFactorization(eqx.Module):
         """End-to-end matrix, shape ``(..., rows, columns)``."""
         return self.matrix
 
-    def as_lanes(self) -> "SpectralFactorization":
-        """Return the same with a lane axis, of size 1 for a single one."""
-        return self if self.lanes is not None else self._each(lambda a: np.asarray(a)[None])
+    def entries_at(self, indices: Array) -> Entries:
+        """Entries, for indices that were checked or are traced."""
+        return self.matrix[..., indices[:, 0], indices[:, 1]]
 
-    def lane(self, index: int) -> "SpectralFactorization":
-        """One lane as a single factorization.
-
-        Parameters
-        ----------
-        index : int
-            0-based number of the lane.
-
-        Returns
-        -------
-        SpectralFactorization
-
-        Raises
-        ------
-        ValueError
-            If there are no lanes, or none of that number.
-
-        Examples
-        --------
-        >>> import numpy as np, rankfall as rf
-        >>> starts = rf.SpectralFactorization.from_end_to_end(np.stack([np.eye(2), 2 * np.eye(2)]), depth=2)
-        >>> starts.lane(1).full()
-        array([[2., 0.],
-               [0., 2.]])
-        """
-        if self.lanes is None:
-            raise ValueError("lane() was asked of a single factorization, but only lanes have one; leave it out.")
-        if _checks.integer("index", index, 0) >= self.lanes:
-            raise ValueError(f"index is {index}, but there are {self.lanes} lanes; the first is lane 0.")
-        return self._each(lambda a: np.asarray(a)[index])
+    def probes(self) -> list[Probe]:
+        """Singular values and their logarithms, and sign and magnitude of the determinant where there is one."""
+        values = Probe("singular_values", _singular_values, SPECTRUM)
+        chosen = [values, Probe("log_singular_values", _log_singular_values, SPECTRUM)]
+        if self.shape[0] == self.shape[1]:
+            chosen += [Probe("det_sign", _det_sign), Probe("log_abs_det", _log_abs_det)]
+        return chosen
 
     def to_factors(self) -> MatrixFactorization:
         """Balanced factors of this matrix, for depths that are integers.
@@ -265,10 +245,22 @@ class SpectralFactorization(eqx.Module):
         """Facts about the factorization that are written into every result."""
         return {"factorization": type(self).__name__, "depth": self.depth, "rank": self.rank}
 
-    def _each(self, change: Any) -> "SpectralFactorization":
-        arrays = (self.left, self.log_singular_values, self.right, self.matrix, self.log_abs_det, self.det_sign)
-        fields: list[Any] = [*map(change, arrays), self.depth]
-        return SpectralFactorization(*fields)
+
+def _singular_values(model: SpectralFactorization, end_to_end: Array) -> Array:
+    return jnp.exp(_log_singular_values(model, end_to_end))
+
+
+def _log_singular_values(model: SpectralFactorization, end_to_end: Array) -> Array:
+    k = model.log_singular_values
+    return jnp.concatenate([k, jnp.full((min(model.shape) - model.rank,), -jnp.inf, k.dtype)])
+
+
+def _det_sign(model: SpectralFactorization, end_to_end: Array) -> Array:
+    return model.det_sign
+
+
+def _log_abs_det(model: SpectralFactorization, end_to_end: Array) -> Array:
+    return model.log_abs_det
 
 
 def imbalance_share(factorization: MatrixFactorization) -> float:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from .. import _checks
 from .._execution import double_precision
+from .._types import ArrayLike, DTypeLike, Key
 from . import initialisation
 
 KINDS = ("gaussian", "balanced")
@@ -18,11 +18,11 @@ def drawn(
     paths: int,
     balance: Callable[[list[np.ndarray]], list[np.ndarray]],
     *,
-    key: Any,
+    key: Key,
     kind: str,
-    factor_std: Any,
-    scale: Any,
-    dtype: Any,
+    factor_std: ArrayLike | None,
+    scale: ArrayLike | None,
+    dtype: DTypeLike,
 ) -> list[np.ndarray]:
     """Draw factors of the given shapes; an end-to-end entry sums ``paths`` products of an entry of each.
 

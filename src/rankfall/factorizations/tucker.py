@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike, DTypeLike, Key, Probe, Self
 from ..measures._namespace import floating, namespace
 from . import tensor_start
 from .base import AbstractFactorization
@@ -19,6 +19,8 @@ _MOST_ROUNDS, _ROUNDS_A_CHECK = 1000, 8
 
 class TuckerFactorization(AbstractFactorization):
     """Tensor ``core x_1 U_1 ... x_N U_N``, held as the mode matrices ``U_n`` and, last, the core.
+
+    Made of arrays that you have, as here, or drawn: `init`.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ class TuckerFactorization(AbstractFactorization):
 
     factors: tuple[Array, ...]
 
-    def __init__(self, factors: Sequence[Any]) -> None:
+    def __init__(self, factors: Sequence[ArrayLike]) -> None:
         listed = _checks.sequence("factors", factors, "a list of one matrix for each mode and, last, the core")
         self.factors = tuple(floating(f"factors[{n}]", w) for n, w in enumerate(listed))
         if len(self.factors) < 3:
@@ -71,8 +73,16 @@ class TuckerFactorization(AbstractFactorization):
 
     @classmethod
     def init(
-        cls, shape: Sequence[int], ranks: Sequence[int] | None = None, *, key: Any, **options: Any
-    ) -> "TuckerFactorization":
+        cls,
+        shape: Sequence[int],
+        ranks: Sequence[int] | np.ndarray | None = None,
+        *,
+        key: Key,
+        kind: str = "gaussian",
+        factor_std: ArrayLike | None = None,
+        scale: ArrayLike | None = None,
+        dtype: DTypeLike = "float64",
+    ) -> Self:
         """Draw a start, or one for each key of an array of keys.
 
         Parameters
@@ -84,13 +94,14 @@ class TuckerFactorization(AbstractFactorization):
             every tensor of this shape can be written with.
         key : jax.random key, or array of keys, shape (lanes,)
             An array of keys makes lanes.
-        **options
-            ``kind`` : {"gaussian", "balanced"}, "gaussian" by default. Balanced: in every mode the Gram matrix of
-            the mode matrix's columns equals that of the core's slices, which gradient flow conserves; the tensor is
-            that of the Gaussian start.
-            ``factor_std`` : standard deviation of an entry of the (Gaussian) factors, core included.
-            ``scale`` : standard deviation of an END-TO-END entry instead.
-            ``dtype`` : "float64" or "float32".
+        kind : {"gaussian", "balanced"}
+            Balanced: in every mode the Gram matrix of the mode matrix's columns equals that of the core's slices, which
+            gradient flow conserves; the tensor is that of the Gaussian start.
+        factor_std : float, or array_like, shape (lanes,), optional
+            Standard deviation of an entry of the (Gaussian) factors, core included.
+        scale : float, or array_like, shape (lanes,), optional
+            Standard deviation of an END-TO-END entry instead.
+        dtype : {"float64", "float32"}
 
         Returns
         -------
@@ -109,7 +120,8 @@ class TuckerFactorization(AbstractFactorization):
         >>> rf.TuckerFactorization.init((8, 8, 8), (2, 2, 3), factor_std=1e-2, key=jax.random.key(0)).ranks
         (2, 2, 3)
         """
-        return cls(_draw(shape, ranks, key=key, **options))
+        drawn = _draw(shape, ranks, key=key, kind=kind, factor_std=factor_std, scale=scale, dtype=dtype)
+        return cls(drawn)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -151,31 +163,21 @@ class TuckerFactorization(AbstractFactorization):
             tensor = _first_mode_last(tensor, w)
         return tensor
 
-    def entries(self, indices: Any) -> Array:
-        """Entries of the tensor, without forming it.
+    def entries_at(self, indices: Array) -> Array:
+        """Entries, for indices that were checked or are traced.
 
-        Parameters
-        ----------
-        indices : array_like of int, shape (n, order)
-            0-based places.
-
-        Returns
-        -------
-        array, shape (..., n)
-            On the way each entry takes as many numbers as the core has beside its largest extent.
-
-        Raises
-        ------
-        ValueError
-            If ``indices`` has another shape or a place outside of the tensor.
-
-        Examples
-        --------
-        >>> import numpy as np, rankfall as rf
-        >>> rf.TuckerFactorization([np.eye(2), np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]])]).entries([[1, 0], [0, 1]])
-        array([3., 2.])
+        On the way each entry takes as many numbers as the core has beside its largest extent.
         """
-        return self._entries(_checks.indices("indices", indices, self.shape))
+        *matrices, core = self.factors
+        lead, order = core.ndim - len(matrices), len(matrices)
+        # The largest extent goes first, in one matrix product; what is left is held for every entry.
+        modes = sorted(range(order), key=lambda n: -core.shape[lead + n])
+        rows = [matrices[n][..., indices[:, n], :] for n in modes]
+        core = core.transpose(*range(lead), *(lead + n for n in modes))
+        rest = rows[0] @ core.reshape(*core.shape[: lead + 1], -1)
+        for row in rows[1:]:
+            rest = (row[..., None, :] @ rest.reshape(*row.shape, -1))[..., 0, :]
+        return rest[..., 0]
 
     def unbalancedness(self) -> Array:
         """Largest entry of ``U_n^T U_n`` minus the Gram matrix of the core's slices, which gradient flow conserves.
@@ -191,34 +193,25 @@ class TuckerFactorization(AbstractFactorization):
         >>> float(rf.TuckerFactorization([2 * np.eye(2), np.eye(2), np.eye(2)]).unbalancedness())
         3.0
         """
-        *matrices, core = self.factors
-        gaps = [
-            abs(w.swapaxes(-1, -2) @ w - _gram(core, n, len(matrices))).max(axis=(-2, -1))
-            for n, w in enumerate(matrices)
-        ]
-        return namespace(core).stack(gaps).max(axis=0)
+        gaps = [abs(gap).max(axis=(-2, -1)) for gap in self.conserved()]
+        return namespace(*gaps).stack(gaps).max(axis=0)
 
-    @classmethod
-    def like(cls, factors: Sequence[Any]) -> "TuckerFactorization":
-        """Return other factors in this form."""
-        return cls(factors)
+    def conserved(self) -> tuple[Array, ...]:
+        """``U_n^T U_n`` minus the Gram matrix of the core's slices, of every mode."""
+        *matrices, core = self.factors
+        return tuple(w.swapaxes(-1, -2) @ w - _gram(core, n, len(matrices)) for n, w in enumerate(matrices))
+
+    def probes(self) -> list[Probe]:
+        """Unbalancedness, with what every matrix has."""
+        return [*super().probes(), Probe("unbalancedness", _unbalancedness)]
 
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""
         return {"factorization": type(self).__name__, "ranks": list(self.ranks)}
 
-    def _entries(self, indices: Any) -> Array:
-        """As `entries`, for indices that were checked (or are traced)."""
-        *matrices, core = self.factors
-        lead, order = core.ndim - len(matrices), len(matrices)
-        # The largest extent goes first, in one matrix product; what is left is held for every entry.
-        modes = sorted(range(order), key=lambda n: -core.shape[lead + n])
-        rows = [matrices[n][..., indices[:, n], :] for n in modes]
-        core = core.transpose(*range(lead), *(lead + n for n in modes))
-        rest = rows[0] @ core.reshape(*core.shape[: lead + 1], -1)
-        for row in rows[1:]:
-            rest = (row[..., None, :] @ rest.reshape(*row.shape, -1))[..., 0, :]
-        return rest[..., 0]
+
+def _unbalancedness(model: TuckerFactorization, end_to_end: Array) -> Array:
+    return model.unbalancedness()
 
 
 def _first_mode_last(tensor: Array, matrix: Array) -> Array:
@@ -242,13 +235,13 @@ def _gram(core: Array, mode: int, order: int) -> Array:
 
 def _draw(
     shape: Sequence[int],
-    ranks: Any,
+    ranks: Sequence[int] | np.ndarray | None,
     *,
-    key: Any,
-    kind: str = "gaussian",
-    factor_std: Any = None,
-    scale: Any = None,
-    dtype: Any = "float64",
+    key: Key,
+    kind: str,
+    factor_std: ArrayLike | None,
+    scale: ArrayLike | None,
+    dtype: DTypeLike,
 ) -> list[np.ndarray]:
     extents = _checks.tensor_shape("shape", shape)
     inner = _ranks(extents, ranks)
@@ -263,7 +256,7 @@ def _draw(
     )
 
 
-def _ranks(extents: tuple[int, ...], ranks: Any) -> tuple[int, ...]:
+def _ranks(extents: tuple[int, ...], ranks: Sequence[int] | np.ndarray | None) -> tuple[int, ...]:
     if ranks is None:
         return tuple(min(n, math.prod(extents) // n) for n in extents)
     listed = isinstance(ranks, tuple | list) or (isinstance(ranks, np.ndarray) and ranks.ndim == 1)

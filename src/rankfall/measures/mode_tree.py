@@ -14,7 +14,7 @@ Node = int | tuple[Any, ...]
 Tree = tuple[Any, ...]
 
 
-def checked(name: str, tree: Any, order: int | None = None) -> tuple[Any, ...]:
+def checked(name: str, tree: object, order: int | None = None) -> tuple[Any, ...]:
     """Return a tree as nested tuples; refuse one that does not hold every mode exactly once.
 
     Without ``order`` the tree has as many modes as it has leaves. ``None`` is the balanced binary tree.
@@ -80,7 +80,7 @@ def _all_modes(count: int) -> str:
 _EXPECTED = "nested tuples of mode numbers, such as ((0, 1), (2, 3))"
 
 
-def _node(name: str, part: Any, whole: Any) -> Node:
+def _node(name: str, part: Any, whole: object) -> Node:
     if isinstance(part, tuple | list):
         if len(part) < 2:
             raise ValueError(
@@ -95,3 +95,51 @@ def _node(name: str, part: Any, whole: Any) -> Node:
     if mode < 0:
         raise ValueError(f"{name} holds {_checks.shortened(part)}, but must be {_EXPECTED}; the first mode is mode 0.")
     return mode
+
+
+def pooled_tree(order: int, size: int = 2) -> Tree:
+    """Tree over modes in their order in which neighbours are pooled to groups, level by level.
+
+    Parameters
+    ----------
+    order : int
+        Number of modes, two or more.
+    size : int
+        Number of nodes of a group, two or more; the last group of a level may be smaller, and a group of one is the
+        node itself.
+
+    Returns
+    -------
+    nested tuples of int
+
+    Raises
+    ------
+    ValueError
+        If a number is below two.
+
+    References
+    ----------
+    Razin, Maman and Cohen (2022), section 3.
+
+    Examples
+    --------
+    >>> import jax, rankfall as rf
+    >>> rf.factorizations.pooled_tree(6), rf.factorizations.pooled_tree(3)
+    ((((0, 1), (2, 3)), (4, 5)), ((0, 1), 2))
+    >>> start = rf.HierarchicalFactorization.init((2,) * 6, 3, rf.factorizations.pooled_tree(6, 3), factor_std=0.1,
+    ...                                           key=jax.random.key(0))
+    >>> start.inner_nodes
+    ((0, 1, 2), (3, 4, 5), ((0, 1, 2), (3, 4, 5)))
+    """
+    nodes: list[Node] = list(range(_checks.integer("order", order, 2)))
+    while len(nodes) > 1:
+        nodes = [group if len(group) > 1 else group[0] for group in grouped(nodes, size)]
+    (root,) = nodes
+    assert isinstance(root, tuple)
+    return root
+
+
+def grouped(nodes: list[Node], size: int) -> list[tuple[Node, ...]]:
+    """Neighbours in groups of a size; the last group may be smaller."""
+    step = _checks.integer("size", size, 2)
+    return [tuple(nodes[i : i + step]) for i in range(0, len(nodes), step)]

@@ -7,19 +7,20 @@ hierarchical one. Weights are not shared across positions.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
 
 from .. import _checks
-from .._types import Array
-from ..factorizations import CPFactorization, HierarchicalFactorization
+from .._types import Array, ArrayLike, TreeLike
+from ..factorizations import AbstractModel, CPFactorization, HierarchicalFactorization
 from ..factorizations.tree_weights import check_weights, mixed
 from ..measures import mode_tree
 from ..measures._namespace import floating, namespace
 
-Representation = Callable[[Any], Any]
+Representation = Callable[[Array], Array]
+# One input: an array (positions, features), or a vector for each position.
+Input = ArrayLike | Sequence[ArrayLike]
 
 
 class ShallowCircuit(eqx.Module):
@@ -56,7 +57,10 @@ class ShallowCircuit(eqx.Module):
     representation: Representation | None
 
     def __init__(
-        self, weights: Sequence[Any], output: Any = None, representation: Representation | None = None
+        self,
+        weights: Sequence[ArrayLike],
+        output: ArrayLike | None = None,
+        representation: Representation | None = None,
     ) -> None:
         self.weights = _matrices(weights, "a list of matrices, one for each position")
         if len(self.weights) < 2:
@@ -128,7 +132,7 @@ class ShallowCircuit(eqx.Module):
         first, *rest = self.weights
         return CPFactorization([first * _chosen(self.output, output), *rest])
 
-    def __call__(self, inputs: Any) -> Array:
+    def __call__(self, inputs: Input) -> Array:
         """Output on one input (`jax.vmap` for many).
 
         Parameters
@@ -156,7 +160,7 @@ class DeepCircuit(eqx.Module):
     ----------
     weights : sequence of arrays, shapes (extent_n, parent's width), then (width, parent's width)
         The matrices of all nodes but the root, as in `HierarchicalFactorization`: of the positions, then of the inner
-        nodes from the bottom up.
+        nodes in the order of its ``inner_nodes``, each right after all that is below it.
     output : array_like, shape (width,) or (width, outputs)
         Output weights, at the root; with an axis of outputs the circuit gives a vector.
     tree : nested tuples of int, optional
@@ -185,10 +189,14 @@ class DeepCircuit(eqx.Module):
     weights: tuple[Array, ...]
     output: Array
     representation: Representation | None
-    tree: tuple[Any, ...] = eqx.field(static=True)
+    tree: mode_tree.Tree = eqx.field(static=True)
 
     def __init__(
-        self, weights: Sequence[Any], output: Any, tree: Any = None, representation: Representation | None = None
+        self,
+        weights: Sequence[ArrayLike],
+        output: ArrayLike,
+        tree: TreeLike | None = None,
+        representation: Representation | None = None,
     ) -> None:
         self.weights = _matrices(weights, "a list of one matrix for each node but the root")
         count = len(self.weights)
@@ -271,7 +279,7 @@ class DeepCircuit(eqx.Module):
         """
         return HierarchicalFactorization([*self.weights, _chosen(self.output, output)[:, None]], self.tree)
 
-    def __call__(self, inputs: Any) -> Array:
+    def __call__(self, inputs: Input) -> Array:
         """Output on one input (`jax.vmap` for many).
 
         Parameters
@@ -297,7 +305,7 @@ class DeepCircuit(eqx.Module):
         return [nodes.index(child) for child in self.tree]
 
 
-def _matrices(weights: Any, expected: str) -> tuple[Array, ...]:
+def _matrices(weights: Sequence[ArrayLike], expected: str) -> tuple[Array, ...]:
     listed = _checks.sequence("weights", weights, expected)
     matrices = tuple(floating(f"weights[{j}]", w) for j, w in enumerate(listed))
     for j, w in enumerate(matrices):
@@ -306,7 +314,7 @@ def _matrices(weights: Any, expected: str) -> tuple[Array, ...]:
     return matrices
 
 
-def _output(output: Any, width: int, weights: Sequence[Array]) -> Array:
+def _output(output: ArrayLike | None, width: int, weights: Sequence[Array]) -> Array:
     xp, dtype = namespace(*weights), weights[0].dtype
     array = xp.ones(width, dtype) if output is None else floating("output", output)
     if array.ndim not in (1, 2) or 0 in array.shape or array.shape[0] != width:
@@ -317,7 +325,7 @@ def _output(output: Any, width: int, weights: Sequence[Array]) -> Array:
     return array
 
 
-def _callable(representation: Any) -> Any:
+def _callable(representation: Representation | None) -> Representation | None:
     if representation is not None and not callable(representation):
         raise ValueError(
             f"representation is {_checks.shortened(representation)}, but must be a function of one position's input."
@@ -325,7 +333,7 @@ def _callable(representation: Any) -> Any:
     return representation
 
 
-def _single(name: str, value: Any, kind: Any) -> None:
+def _single(name: str, value: AbstractModel, kind: type[AbstractModel]) -> None:
     if not isinstance(value, kind):
         raise ValueError(f"{name} is {_checks.shortened(value)}, but must be a {kind.__name__}.")
     if value.lanes is not None:
@@ -343,7 +351,7 @@ def _chosen(weights: Array, output: int | None) -> Array:
     return weights if weights.ndim == 1 else weights[:, index]
 
 
-def _hidden(weights: Sequence[Array], inputs: Any, representation: Representation | None) -> list[Array]:
+def _hidden(weights: Sequence[Array], inputs: Input, representation: Representation | None) -> list[Array]:
     """Components of every position, ``<w_r^n, x_n>``, each of shape (components,)."""
     if isinstance(inputs, tuple | list):
         vectors = [floating(f"inputs[{n}]", x) for n, x in enumerate(inputs)]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.tree_util import PyTreeDef
 
 from .. import _checks
 from .._execution import compiled, double_precision
-from .._types import Array
+from .._types import Array, ArrayLike
 from ..factorizations.base import AbstractFactorization
 from ..measures._namespace import namespace
 from ..measures.grid import BLOCK, check_grid, inputs_at, template_points
@@ -22,6 +23,8 @@ from ..measures.grid import BLOCK, check_grid, inputs_at, template_points
 
 class GridNetwork(AbstractFactorization):
     """A network as far as it is seen at combinations of template points: a tensor with the weights for factors.
+
+    Made of a network that you have; with other weights, given as arrays: `like`.
 
     It is a start for ``train`` on any problem of tensors: observed entries are labels of the inputs that they stand
     for, and descent, flows, records and measures (the ranks of its input-output mapping) are those of tensors.
@@ -65,7 +68,13 @@ class GridNetwork(AbstractFactorization):
     # A network is evaluated at every input by itself.
     by_entries: ClassVar[bool] = True
 
-    def __init__(self, network: Any, points: Any, positions: int | None = None, output: int | None = None) -> None:
+    def __init__(
+        self,
+        network: Callable[[Array], Array],
+        points: ArrayLike | Sequence[ArrayLike],
+        positions: int | None = None,
+        output: int | None = None,
+    ) -> None:
         if not callable(network):
             raise ValueError(f"network is {_checks.shortened(network)}, but must be a callable Equinox module.")
         templates = template_points(points, positions)
@@ -89,7 +98,7 @@ class GridNetwork(AbstractFactorization):
         self._check()
 
     @property
-    def network(self) -> Any:
+    def network(self) -> Callable[[Array], Array]:
         """The network with these weights, to be called on inputs (the first axis of all weights is that of lanes)."""
         return self.form.network(self.factors)
 
@@ -125,34 +134,17 @@ class GridNetwork(AbstractFactorization):
                [1., 2.]])
         """
         check_grid(self.shape)
-        flat = self._at(np.stack(np.unravel_index(np.arange(math.prod(self.shape)), self.shape), axis=1))
+        flat = self.entries_at(np.stack(np.unravel_index(np.arange(math.prod(self.shape)), self.shape), axis=1))
         return flat.reshape(*flat.shape[:-1], *self.shape)
 
-    def entries(self, indices: Any) -> Array:
-        """Entries of the grid tensor: outputs at some of the inputs, without forming the tensor.
-
-        Parameters
-        ----------
-        indices : array_like of int, shape (n, positions)
-            0-based numbers of the template points.
-
-        Returns
-        -------
-        array, shape (..., n)
-
-        Raises
-        ------
-        ValueError
-            If ``indices`` has another shape or names a point that is not there.
-
-        Examples
-        --------
-        >>> import numpy as np, rankfall as rf
-        >>> circuit = rf.networks.ShallowCircuit([np.eye(2)] * 3)
-        >>> rf.networks.GridNetwork(circuit, [[1.0, 0.0], [1.0, 1.0]], positions=3).entries([[1, 1, 1]])
-        array([2.])
-        """
-        return self._at(_checks.indices("indices", indices, self.shape))
+    def entries_at(self, indices: Array) -> Array:
+        """Give the outputs at some of the inputs, for indices that were checked or are traced."""
+        if namespace(*self.factors) is jnp:
+            outputs = partial(_outputs, self.form, indices=indices)
+            return jax.vmap(outputs)(self.factors) if self.lanes is not None else outputs(self.factors)
+        with double_precision():
+            outputs = _found if self.lanes is None else _found_lanes
+            return np.asarray(outputs(self.form, self.factors, indices))
 
     @classmethod
     def stack(cls, starts: Sequence["GridNetwork"]) -> "GridNetwork":
@@ -193,29 +185,15 @@ class GridNetwork(AbstractFactorization):
                 )
         return first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])
 
-    def like(self, factors: Sequence[Any]) -> "GridNetwork":
-        """Return the same network with other weights."""
-        return _Maker(self.form)(factors)
+    @property
+    def maker(self) -> "_Maker":
+        """Function that makes the same network of other weights; equal where points and functions are."""
+        return _Maker(self.form)
 
     def describe(self) -> dict[str, Any]:
         """Facts about the network that are written into every result."""
         name = type(self.network).__name__
         return {"factorization": type(self).__name__, "network": name, "weights": sum(w.size for w in self.factors)}
-
-    def _maker(self) -> Any:
-        return _Maker(self.form)
-
-    def _entries(self, indices: Any) -> Array:
-        """As `entries`, for traced indices."""
-        return _outputs(self.form, self.factors, indices)
-
-    def _at(self, indices: np.ndarray) -> Array:
-        if namespace(*self.factors) is jnp:
-            outputs = partial(_outputs, self.form, indices=indices)
-            return jax.vmap(outputs)(self.factors) if self.lanes is not None else outputs(self.factors)
-        with double_precision():
-            outputs = _found if self.lanes is None else _found_lanes
-            return np.asarray(outputs(self.form, self.factors, indices))
 
     def _check(self) -> None:
         """Refuse a network that does not give one number for an input."""
@@ -244,7 +222,7 @@ class _Constant:
     dtype: str
 
     @classmethod
-    def of(cls, array: Any) -> "_Constant":
+    def of(cls, array: ArrayLike) -> "_Constant":
         a = np.asarray(array)
         return cls(a.tobytes(), a.shape, str(a.dtype))
 
@@ -257,14 +235,14 @@ class _Constant:
 class _Form:
     """All of a network but its weights."""
 
-    structure: Any
-    outline: Any
+    structure: PyTreeDef
+    outline: PyTreeDef
     kept: tuple[Any, ...]
     points: tuple[_Constant, ...]
     ndims: tuple[int, ...]
     output: int | None
 
-    def network(self, factors: Sequence[Any]) -> Any:
+    def network(self, factors: Sequence[Array]) -> Callable[[Array], Array]:
         rest = [leaf.array if isinstance(leaf, _Constant) else leaf for leaf in self.kept]
         return eqx.combine(jax.tree.unflatten(self.structure, factors), jax.tree.unflatten(self.outline, rest))
 
@@ -275,7 +253,7 @@ class _Maker:
 
     form: _Form
 
-    def __call__(self, factors: Sequence[Any]) -> GridNetwork:
+    def __call__(self, factors: Sequence[Array]) -> GridNetwork:
         made = object.__new__(GridNetwork)
         object.__setattr__(made, "factors", tuple(factors))
         object.__setattr__(made, "form", self.form)
@@ -286,12 +264,12 @@ class _NoNumber(Exception):
     """The network gives something else than a number."""
 
 
-def _outputs(form: _Form, factors: Sequence[Any], indices: Any) -> Any:
+def _outputs(form: _Form, factors: Sequence[Array], indices: Array) -> jax.Array:
     """Give the outputs of a single network at places of the grid."""
     network, dtype = form.network(factors), factors[0].dtype
     templates = [jnp.asarray(t.array, dtype) for t in form.points]
 
-    def one(where: Any) -> Any:
+    def one(where: jax.Array) -> jax.Array:
         inputs = jax.tree.map(lambda x: x[0], inputs_at(templates, where[None]))
         found = network(inputs)
         found = found if form.output is None else found[form.output]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike, Key
 from ..measures._namespace import floating, namespace
 
 
-def one_hot(indices: Any, extent: int | Sequence[int]) -> Any:
+def one_hot(indices: ArrayLike, extent: int | Sequence[int]) -> Array | tuple[Array, ...]:
     """One-hot vectors of places in a tensor; a circuit's output on them is the entry there.
 
     Parameters
@@ -57,7 +56,7 @@ def one_hot(indices: Any, extent: int | Sequence[int]) -> Any:
     return tuple(vectors) if each else xp.stack(vectors, axis=-2)
 
 
-def patches(images: Any, size: int | Sequence[int]) -> Array:
+def patches(images: ArrayLike, size: int | Sequence[int]) -> Array:
     """Cut images into patches that do not overlap, row by row, each flattened.
 
     Parameters
@@ -136,10 +135,10 @@ class AffineRepresentation(eqx.Module):
 
     weight: Array
     bias: Array
-    activation: Callable[[Any], Any] = eqx.field(static=True)
+    activation: Callable[[Array], Array] = eqx.field(static=True)
 
     def __init__(
-        self, patch_dim: int, features: int, activation: Callable[[Any], Any] = jax.nn.relu, *, key: Any
+        self, patch_dim: int, features: int, activation: Callable[[Array], Array] = jax.nn.relu, *, key: Key
     ) -> None:
         columns = _checks.positive_integer("patch_dim", patch_dim)
         rows = _checks.positive_integer("features", features)
@@ -151,7 +150,7 @@ class AffineRepresentation(eqx.Module):
         self.bias = jnp.zeros(rows, self.weight.dtype)
         self.activation = activation
 
-    def __call__(self, patch: Any) -> Array:
+    def __call__(self, patch: Array) -> Array:
         """Features of one patch, shape (patch_dim,) to (features,)."""
         return self.activation(self.weight @ patch + self.bias)
 

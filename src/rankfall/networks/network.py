@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _checks
 from .._execution import compiled, double_precision
-from .._types import Array
+from .._types import Array, Probe
 from ..factorizations.base import AbstractFactorization
 from ..measures._namespace import namespace
 from .form import NetworkForm, taken_apart
@@ -78,7 +78,7 @@ class Network(AbstractFactorization):
             "a Network has no end-to-end tensor, but outputs(inputs) at any inputs; rf.networks.GridNetwork has one."
         )
 
-    def entries(self, indices: Any) -> Array:
+    def entries_at(self, indices: Array) -> Array:
         """Refuse, as `full` does.
 
         Raises
@@ -87,6 +87,10 @@ class Network(AbstractFactorization):
             Always; `GridNetwork` has entries.
         """
         return self.full()
+
+    def probes(self) -> list[Probe]:
+        """Nothing but what the problem says is worth recording."""
+        return []
 
     def outputs(self, inputs: Any) -> Array:
         """Evaluate at inputs.
@@ -193,16 +197,14 @@ class Network(AbstractFactorization):
                 )
         return first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])
 
-    def like(self, factors: Sequence[Array]) -> "Network":
-        """Return the same network with other weights."""
-        return _Maker(self.form)(factors)
-
     def describe(self) -> dict[str, Any]:
         """Facts about the network that are written into every result."""
         name, count = type(self.network).__name__, sum(w.size for w in self.factors)
         return {"factorization": type(self).__name__, "network": name, "weights": count // (self.lanes or 1)}
 
-    def _maker(self) -> Any:
+    @property
+    def maker(self) -> "_Maker":
+        """Function that makes the same network of other weights."""
         return _Maker(self.form)
 
 

@@ -79,7 +79,7 @@ class AbstractCompletion(AbstractProblem):
 
     def observe(self, model: Any) -> Array:
         """Observed entries of a factorization."""
-        return self.predict(model.full()) if self._formed(model) else model._entries(self.indices)
+        return self.predict(model.full()) if self._formed(model) else model.entries_at(self.indices)
 
     def loss_of(self, model: Any) -> Array:
         """Loss of a factorization, by the observed entries alone where the whole is not formed."""
@@ -124,7 +124,7 @@ class AbstractCompletion(AbstractProblem):
 
     def _block_loss(self, model: Any, block: Any) -> Any:
         indices, values, weight = block
-        seen = model._entries(indices)
+        seen = model.entries_at(indices)
         # What fills the last block up is at its target.
         return self.loss_function.total(jnp.where(weight > 0, seen, values), values, self._count)
 

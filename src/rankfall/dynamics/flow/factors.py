@@ -40,7 +40,7 @@ class FactorSystem(AbstractSystem):
 
     def constants(self, problem: Any, state: FactorState, given: tuple[Any, Any]) -> Constants:
         """Loss, determinant sign (0 where nothing is known of it) and the conserved matrices at the start."""
-        return Constants(self.loss(problem, state, None), *given, _imbalance(state.factors))
+        return Constants(self.loss(problem, state, None), *given, MatrixFactorization(state.factors).conserved())
 
     def velocity(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
         """Negative gradient, and its square."""
@@ -69,11 +69,8 @@ class FactorSystem(AbstractSystem):
     ) -> tuple[dict[str, Array], Array]:
         """Energy, balance, and the sign of the determinant."""
         errors, lost = super().watch(problem, state, loss, constants)
-        now = _imbalance(state.factors)
-        drift = jnp.zeros((), state.dissipated.dtype)
-        for d, d0 in zip(now, constants.other, strict=True):
-            drift = jnp.maximum(drift, abs(d - d0).max())
-        drift = drift / _largest_square(state.factors)
+        now = MatrixFactorization(state.factors).conserved()
+        drift = _drift(now, constants.other).astype(state.dissipated.dtype) / _largest_square(state.factors)
         lost = lost | (drift > self.balance_tolerance)
         w = state.factors
         if w[0].shape[-1] == w[-1].shape[-2]:
@@ -99,7 +96,7 @@ class TensorSystem(AbstractSystem):
 
     def constants(self, problem: Any, state: FactorState, given: tuple[Any, Any]) -> Constants:
         """Loss at the start, and what the factorization conserves."""
-        return Constants(self.loss(problem, state, None), *given, self._conserved(state))
+        return Constants(self.loss(problem, state, None), *given, self.make(state.factors).conserved())
 
     def velocity(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
         """Negative gradient, and its square."""
@@ -128,19 +125,17 @@ class TensorSystem(AbstractSystem):
     ) -> tuple[dict[str, Array], Array]:
         """Energy, and balance where the factorization knows of one."""
         errors, lost = super().watch(problem, state, loss, constants)
-        if constants.other is None:
+        now = self.make(state.factors).conserved()
+        if now is None:
             return errors, lost
-        drift = abs(self._conserved(state) - constants.other).max() / _largest_square(state.factors)
+        drift = _drift(now, constants.other) / _largest_square(state.factors)
         return {**errors, "balance_drift": drift}, lost | (drift > self.balance_tolerance)
 
-    def _conserved(self, state: FactorState) -> Any:
-        form = self.make(state.factors)
-        return form._conserved() if hasattr(form, "_conserved") else None
 
-
-def _imbalance(factors: tuple[Array, ...]) -> tuple[Array, ...]:
-    pairs = zip(factors[:-1], factors[1:], strict=True)
-    return tuple(after.T @ after - before @ before.T for before, after in pairs)
+def _drift(now: tuple[Array, ...], before: tuple[Array, ...]) -> Array:
+    """Largest change of a number that is conserved, 0 where there is none (at depth 1)."""
+    changes = [abs(d - d0).max() for d, d0 in zip(now, before, strict=True)]
+    return jnp.stack(changes).max() if changes else jnp.zeros(())
 
 
 def _sizes(state: FactorState, constants: Constants) -> FactorState:

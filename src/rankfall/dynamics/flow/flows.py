@@ -149,7 +149,7 @@ class GradientFlow(AbstractFlow):
         """Return the system, the state of lanes, and their determinant signs and depths."""
         if not isinstance(start, MatrixFactorization):
             given = (np.zeros(start.lanes or 1), np.full(start.lanes or 1, len(start.factors)))
-            tensors = factors.TensorSystem(start._maker(), self.balance_tolerance)
+            tensors = factors.TensorSystem(start.maker, self.balance_tolerance)
             return tensors, factors.state_of(start, problem.dtype), given
         system = factors.FactorSystem(self.balance_tolerance)
         signs = factors.signs_of(start, self.balance_tolerance)
