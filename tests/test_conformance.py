@@ -12,8 +12,8 @@ import optax
 import pytest
 
 import rankfall as rf
-from rankfall._execution import double_precision
-from rankfall.dynamics.rules import Limits
+from rankfall._execution import compiled, double_precision
+from rankfall.dynamics.rules import Limits, choose
 from rankfall.problems import losses
 
 KEY = jax.random.key(0)
@@ -114,7 +114,7 @@ def case(request):
     with double_precision():
         start, problem, cost = _plain(*request.param)
         factors = [jnp.asarray(w, jnp.float64) for w in start.factors]
-        return start.like(factors), problem, cost, factors
+        return start.like(factors), problem, compiled(jax.value_and_grad(cost)), factors
 
 
 def _near(found, wanted, rtol=1e-9):
@@ -125,19 +125,28 @@ def _near(found, wanted, rtol=1e-9):
 def test_loss_and_gradient(case):
     model, problem, cost, factors = case
     with double_precision():
-        value, slope = jax.value_and_grad(cost)(factors)
-        found, gradient = model.loss_and_gradient(problem)
-        np.testing.assert_allclose(found, value, rtol=1e-12)
+        value, slope = cost(factors)
+
+        def asked(problem, model):
+            whole = problem.end_to_end(model)
+            both = problem.gradient(whole), jax.grad(problem.loss)(whole)
+            seen = problem.observe(model), problem.predict(whole)
+            return model.loss_and_gradient(problem), problem.loss_of(model), both, seen
+
+        (found, gradient), again, both, seen = compiled(asked)(problem, model)
+        np.testing.assert_allclose([found, again], [value, value], rtol=1e-12)
         _near(gradient.factors, slope, 1e-11)
-        np.testing.assert_allclose(problem.loss_of(model), value, rtol=1e-12)
-        whole = problem.end_to_end(model)
-        np.testing.assert_allclose(problem.gradient(whole), jax.grad(problem.loss)(whole), rtol=1e-10, atol=1e-12)
-        np.testing.assert_allclose(problem.observe(model), problem.predict(whole), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(*both, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(*seen, rtol=1e-12, atol=1e-14)
+        # The same of NumPy arrays, where they are taken.
+        whole = np.asarray(problem.end_to_end(model))
+        np.testing.assert_allclose(problem.loss(whole), value, rtol=1e-12)
+        np.testing.assert_allclose(problem.gradient(whole), both[1], rtol=1e-10, atol=1e-12)
 
 
 def _descend(cost, factors, change, steps=2):
     for _ in range(steps):
-        value, slope = jax.value_and_grad(cost)(factors)
+        value, slope = cost(factors)
         factors = change(factors, slope, value)
     return factors
 
@@ -147,37 +156,32 @@ def _steps(rule, model, problem, given, count=2):
     far = jnp.asarray(jnp.inf, jnp.float64)
     limits = Limits(jnp.asarray(-1.0, jnp.float64), jnp.asarray(True), far, far)
 
-    @jax.jit
-    def run(model):
-        state = rule.init(problem, model, given)
-        for _ in range(count):
-            found = rule.step(problem, model, state, given, limits)
-            model = jax.tree.map(lambda a, b: jnp.where(found.taken, a, b), found.model, model)
-            state = found.state
-        return model, rule.observe(problem, model, state)[1]
+    @compiled
+    def step(problem, model, state):
+        step = rule.step(problem, model, state, given, limits)
+        return choose(step.taken, step.model, model), step.state
 
-    return run(model)
+    state = compiled(rule.init)(problem, model, given)
+    for _ in range(count):
+        model, state = step(problem, model, state)
+    return model, compiled(rule.observe)(problem, model, state)[1]
 
 
 SIZE = 1e-2
 
 
-def _rule(dynamics, problem, model):
+def _of(dynamics, problem, model):
+    """What `_steps` takes: a rule and what its one lane is given."""
     given = jax.tree.map(lambda a: jnp.asarray(a)[0], dynamics.given(1))
-    return dynamics.rule(problem, model), given
+    return dynamics.rule(problem, model), model, problem, given
 
 
 def test_fixed_steps(case):
     model, problem, cost, factors = case
     with double_precision():
         wanted = _descend(cost, factors, lambda w, g, _: [a - SIZE * b for a, b in zip(w, g, strict=True)])
-        moved, _ = _steps(*_rule_first(rf.GradientDescent(SIZE), problem, model))
+        moved, _ = _steps(*_of(rf.GradientDescent(SIZE), problem, model))
         _near(moved.factors, wanted)
-
-
-def _rule_first(dynamics, problem, model):
-    rule, given = _rule(dynamics, problem, model)
-    return rule, model, problem, given
 
 
 def test_optax(case):
@@ -187,9 +191,9 @@ def test_optax(case):
         state = adam.init(factors)
         wanted = factors
         for _ in range(2):
-            updates, state = adam.update(jax.grad(cost)(wanted), state)
+            updates, state = adam.update(cost(wanted)[1], state)
             wanted = optax.apply_updates(wanted, updates)
-        moved, _ = _steps(*_rule_first(rf.GradientDescent(adam), problem, model))
+        moved, _ = _steps(*_of(rf.GradientDescent(adam), problem, model))
         _near(moved.factors, wanted)
 
 
@@ -201,14 +205,14 @@ def test_normalized(case):
             length = jnp.sqrt(sum(jnp.sum(b * b) for b in g))
             return [a - SIZE * b / length for a, b in zip(w, g, strict=True)]
 
-        moved, own = _steps(*_rule_first(rf.NormalizedDescent(SIZE), problem, model))
+        moved, own = _steps(*_of(rf.NormalizedDescent(SIZE), problem, model))
         _near(moved.factors, _descend(cost, factors, unit))
         if isinstance(problem.loss_function, losses.AbstractMarginLoss):
             by_loss = rf.NormalizedDescent(SIZE, by="loss")
-            moved, own = _steps(*_rule_first(by_loss, problem, model))
+            moved, own = _steps(*_of(by_loss, problem, model))
             wanted = _descend(cost, factors, lambda w, g, v: [a - SIZE * b / v for a, b in zip(w, g, strict=True)])
             _near(moved.factors, wanted)
-            np.testing.assert_allclose(own["log_loss"], np.log(cost(wanted)), rtol=1e-10)
+            np.testing.assert_allclose(own["log_loss"], np.log(cost(wanted)[0]), rtol=1e-10)
         else:
             with pytest.raises(ValueError, match=f"by is 'loss', but must be 'gradient' .*{problem.loss_kind}"):
                 rf.NormalizedDescent(SIZE, by="loss").rule(problem, model)
@@ -223,7 +227,7 @@ def test_mirror(case):
             lambda w, g, _: [beta * jnp.sinh(jnp.arcsinh(a / beta) - SIZE * b) for a, b in zip(w, g, strict=True)],
         )  # fmt: skip
         dynamics = rf.MirrorDescent(rf.potentials.Hypentropy(beta), SIZE)
-        moved, _ = _steps(*_rule_first(dynamics, problem, model))
+        moved, _ = _steps(*_of(dynamics, problem, model))
         _near(moved.factors, wanted)
 
 
@@ -232,13 +236,16 @@ def test_batches(case):
     model, problem, cost, factors = case
     with double_precision():
         whole = rf.StochasticDescent(SIZE, problem.samples, key=KEY)
-        moved, _ = _steps(*_rule_first(whole, problem, model))
+        moved, _ = _steps(*_of(whole, problem, model))
         _near(moved.factors, _descend(cost, factors, lambda w, g, _: [a - SIZE * b for a, b in zip(w, g, strict=True)]))
         # The mean of the gradients of all batches of one is the gradient.
         share = 1.0 if problem.loss_function.mean else problem.samples
-        slopes = [problem.part(np.array([n])).loss_and_gradient(model)[1].factors for n in range(problem.samples)]
-        mean = [share * np.mean(np.stack(layer), axis=0) for layer in zip(*slopes, strict=True)]
-        _near(mean, jax.grad(cost)(factors))
+
+        def slope_of(problem, model, n):
+            return problem.part(n[None]).loss_and_gradient(model)[1].factors
+
+        each = compiled(jax.vmap(slope_of, in_axes=(None, None, 0)))(problem, model, jnp.arange(problem.samples))
+        _near([share * layer.mean(axis=0) for layer in each], cost(factors)[1])
 
 
 @pytest.mark.parametrize("dynamics", [rf.AdaptiveDescent(), rf.ExponentialDescent(krylov=4)], ids=repr)
@@ -246,9 +253,9 @@ def test_tried_steps(case, dynamics):
     """What is taken lowers the loss, and the loss that the rule reports is that of the factors it returns."""
     model, problem, cost, factors = case
     with double_precision():
-        moved, own = _steps(*_rule_first(dynamics, problem, model), count=3)
-        np.testing.assert_allclose(own["loss"], cost(list(moved.factors)), rtol=1e-9)
-        assert own["loss"] < cost(factors) and own["time"] > 0
+        moved, own = _steps(*_of(dynamics, problem, model), count=3)
+        np.testing.assert_allclose(own["loss"], cost(list(moved.factors))[0], rtol=1e-9)
+        assert own["loss"] < cost(factors)[0] and own["time"] > 0
 
 
 LEAST_SQUARES = ("half_sse", "mse")

@@ -59,7 +59,7 @@ class SquaredNorm(AbstractPotential):
         return _of_order(weights, self.p)
 
     def primal(self, dual: Any) -> Any:
-        """The same of the conjugate exponent."""
+        """Return the gradient of the conjugate, which is of the conjugate exponent."""
         return _of_order(dual, self.p / (self.p - 1.0))
 
 
