@@ -15,7 +15,7 @@ from ..factorizations import MatrixFactorization
 from ..factorizations.base import check_factorization
 from ..problems import MatrixCompletion
 from .base import AbstractDynamics
-from .least_squares import LeastSquares
+from .linear_path import LinearPath
 from .recording import Record, by_hand, probes
 from .stopping import Stop
 
@@ -26,7 +26,7 @@ _MOST_FOLDS = 40.0
 class _Spectrum(NamedTuple):
     """The problem from a start in its singular directions, and how fast its flow is beside that of half the squares."""
 
-    path: LeastSquares
+    path: LinearPath
     speed: float
 
     @property
@@ -161,11 +161,11 @@ def _decompose(problem: Any, w: np.ndarray) -> _Spectrum:
     if isinstance(problem, MatrixCompletion):
         # Entries are orthonormal as they are.
         at = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape)
-        return _Spectrum(LeastSquares.of_entries(at, -residual, w), speed)
+        return _Spectrum(LinearPath.of_entries(at, -residual, w), speed)
     flat = w.reshape(-1)
     shape = problem.shape
     matrix = np.asarray(jax.jacfwd(lambda v: problem.residuals(v.reshape(shape)))(flat), dtype=np.float64)
-    return _Spectrum(LeastSquares.of(matrix, -residual, w), speed)
+    return _Spectrum(LinearPath.of(matrix, -residual, w), speed)
 
 
 def _at(spectrum: _Spectrum, time: float) -> np.ndarray:

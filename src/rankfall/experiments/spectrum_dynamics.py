@@ -12,7 +12,7 @@ import xarray as xr
 
 from .. import _checks, measures
 from ..dynamics import AdaptiveDescent, GradientFlow, Record, Stop, train
-from ..dynamics.least_squares import LeastSquares
+from ..dynamics.linear_path import LinearPath
 from ..factorizations import MatrixFactorization
 from ..measures._namespace import namespace
 from ..problems import MatrixCompletion, low_rank_completion
@@ -160,7 +160,7 @@ def _unfactorized(problem: MatrixCompletion, start: np.ndarray, loss: float, rec
     first = float(problem.loss(start))
     times = np.linspace(0.0, problem.observed / 4 * np.log(first / loss), records)
     where = np.ravel_multi_index(tuple(np.asarray(problem.indices).T), problem.shape)
-    closed = LeastSquares.of_entries(where, -np.asarray(problem.residuals(start)), np.asarray(start))
+    closed = LinearPath.of_entries(where, -np.asarray(problem.residuals(start)), np.asarray(start))
 
     def path() -> Iterator[np.ndarray]:
         for time in times:

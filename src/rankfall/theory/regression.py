@@ -8,7 +8,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from rankfall.dynamics.least_squares import LeastSquares
+from rankfall.dynamics.linear_path import LinearPath
 from rankfall.theory._inputs import FloatArray, RealLike, finite, non_negative, positive, single, whole_number
 
 
@@ -213,7 +213,7 @@ def ridge_solution(X: RealLike, y: RealLike, weight_decay: float | int) -> Float
         return spectrum.moved(1.0 / (spectrum.values + decay / spectrum.values))
 
 
-def _decompose(X: RealLike, y: RealLike, start: RealLike | None) -> LeastSquares:
+def _decompose(X: RealLike, y: RealLike, start: RealLike | None) -> LinearPath:
     inputs, targets = finite("X", X), finite("y", y)
     if inputs.ndim != 2 or not inputs.size:
         raise ValueError(f"X has shape {inputs.shape}, but must have rows and columns; stack one row per equation.")
@@ -222,4 +222,4 @@ def _decompose(X: RealLike, y: RealLike, start: RealLike | None) -> LeastSquares
     origin = np.zeros(inputs.shape[1]) if start is None else finite("start", start)
     if origin.shape != inputs.shape[1:]:
         raise ValueError(f"start has shape {origin.shape}, but must have shape {inputs.shape[1:]}; pass one a column.")
-    return LeastSquares.of(inputs, targets - inputs @ origin, origin)
+    return LinearPath.of(inputs, targets - inputs @ origin, origin)
