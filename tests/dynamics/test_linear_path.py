@@ -34,3 +34,13 @@ def test_entries_are_rows_of_the_identity():
         np.testing.assert_allclose(*(path.squares(time) for path in paths), rtol=1e-13, atol=1e-15)
     free = np.setdiff1d(np.arange(6), at)
     assert (paths[0].flow(np.inf).ravel()[free] == start.ravel()[free]).all()
+
+
+def test_columns_move_by_themselves():
+    a, b, start = RNG.normal(size=(3, 5)), RNG.normal(size=(3, 2)), RNG.normal(size=(5, 2))
+    whole = LinearPath.of(a, b - a @ start, start)
+    parts = [LinearPath.of(a, b[:, n] - a @ start[:, n], start[:, n]) for n in (0, 1)]
+    for time in (0.0, 0.4, np.inf):
+        np.testing.assert_allclose(whole.flow(time), np.stack([path.flow(time) for path in parts], 1), rtol=1e-13)
+        total = sum(path.squares(time) for path in parts)
+        np.testing.assert_allclose(whole.squares(time), total, rtol=1e-13, atol=1e-25)

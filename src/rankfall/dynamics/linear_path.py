@@ -12,28 +12,30 @@ import numpy as np
 
 
 class LinearPath(NamedTuple):
-    """A least-squares problem as seen from a start, in the singular directions of its matrix."""
+    """Gradient flow of a linear least-squares problem from a start, in the singular directions of its matrix."""
 
     # Singular values above rounding.
     values: np.ndarray
     # From numbers in the right singular directions to unknowns.
     spread: Callable[[np.ndarray], np.ndarray]
-    # What the start misses, ``b - A w``, in the left singular directions; and the square of what no ``w`` can mend.
+    # What the start misses, ``b - A w``, in the left singular directions, with a column for each column of ``b`` where
+    # it has several; and the square of what no ``w`` can mend.
     residual: np.ndarray
     floor: float
     start: np.ndarray
 
     @classmethod
     def of(cls, matrix: np.ndarray, residual: np.ndarray, start: np.ndarray) -> "LinearPath":
-        """Decompose a matrix ``A``, given what the start misses; the start may have any shape of that many unknowns."""
+        """Decompose a matrix ``A``, given what the start misses, shape (equations,) or (equations, columns).
+
+        The start may have any shape of that many unknowns.
+        """
         left, values, right = np.linalg.svd(matrix, full_matrices=False)
         # Singular values within rounding of 0 carry no information about A; their inverses would be noise.
         kept = values > max(matrix.shape) * np.finfo(np.float64).eps * values.max(initial=0.0)
         inside = left[:, kept].T @ residual
         rest = float(np.sum((residual - left[:, kept] @ inside) ** 2))
-        # Several columns of the residual share the directions.
-        found = values[kept] if residual.ndim == 1 else values[kept, None]
-        return cls(found, right[kept].T.__matmul__, inside, rest, start)
+        return cls(values[kept], right[kept].T.__matmul__, inside, rest, start)
 
     @classmethod
     def of_entries(cls, indices: np.ndarray, residual: np.ndarray, start: np.ndarray) -> "LinearPath":
@@ -42,7 +44,7 @@ class LinearPath(NamedTuple):
 
     def moved(self, gains: np.ndarray) -> np.ndarray:
         """Start plus the residual, each singular direction multiplied by its gain."""
-        return np.asarray(self.start + self.spread(gains * self.residual).reshape(self.start.shape))
+        return np.asarray(self.start + self.spread((gains * self.residual.T).T).reshape(self.start.shape))
 
     def flow(self, time: float) -> np.ndarray:
         """Point of gradient flow at a time; infinity gives the solution nearest to the start."""
@@ -51,7 +53,7 @@ class LinearPath(NamedTuple):
 
     def squares(self, time: float) -> np.float64:
         """Sum of squared residuals of that point, from the directions: it does not cancel however small it becomes."""
-        return np.float64(np.sum((self.residual * np.exp(-(self.values**2) * time)) ** 2) + self.floor)
+        return np.float64(np.sum((self.residual.T * np.exp(-(self.values**2) * time)) ** 2) + self.floor)
 
 
 def _placed(indices: np.ndarray, size: int, values: np.ndarray) -> np.ndarray:
