@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal of few characters still gets its table
     try:
         if "reproduce" in words:
+            # Only this command has options that experiments declare, and their import takes a while.
             from ..talk import EXPERIMENTS
 
             offer(reproduce, EXPERIMENTS.files())
@@ -127,7 +128,7 @@ def reproduce(
     return 0 if all(claim.ok for _, claim in claims) else 1
 
 
-# Until the experiments are asked, whose import is slow, there are no files.
+# Until `main` asks the experiments there are no files.
 offer(reproduce, {})
 
 
