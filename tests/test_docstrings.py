@@ -15,7 +15,6 @@ import types
 import pytest
 
 import rankfall
-from rankfall.factorizations import cp, hierarchical_start, initialisation, tucker
 
 MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "dynamics", "theory",
            "references", "comparison", "experiments", "plots", "report", "cli")  # fmt: skip
@@ -26,10 +25,6 @@ TARGETS = {
     "rankfall.problems.completion.MatrixCompletion.from_mask": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.movielens.read_movielens": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.tensor.TensorCompletion.from_dense": rankfall.TensorCompletion.from_coo,
-    "rankfall.factorizations.matrix.MatrixFactorization.init": initialisation.draw,
-    "rankfall.factorizations.cp.CPFactorization.init": cp._draw,
-    "rankfall.factorizations.tucker.TuckerFactorization.init": tucker._draw,
-    "rankfall.factorizations.hierarchical.HierarchicalFactorization.init": hierarchical_start.draw,
 }
 
 

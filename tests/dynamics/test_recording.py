@@ -90,7 +90,7 @@ def test_measures_of_users_have_numbered_dimensions():
 
 
 def sparse(extent=300, share=0.015):
-    """A matrix of rank 1, less than a fiftieth of it observed (the diagonal and others), as a tensor of order two and as a matrix."""
+    """A matrix of rank 1, its diagonal and 1.5 % observed, as a tensor of order two and as a matrix."""
     rng = np.random.default_rng(0)
     u, v = rng.normal(size=(2, extent))
     seen = (rng.random((extent, extent)) < share) | np.eye(extent, dtype=bool)
