@@ -232,28 +232,29 @@ def test_mirror(case):
 
 
 def test_batches(case):
-    """A pass over the data in batches of one, each from where the last has led; a batch of all is plain descent."""
+    """A batch of all is plain descent, in whatever order; the mean of the gradients of all parts is the gradient."""
     model, problem, cost, factors = case
     with double_precision():
+        slope = cost(factors)[1]
         whole = rf.StochasticDescent(SIZE, problem.samples, key=KEY)
-        moved, _ = _steps(*_of(whole, problem, model))
-        _near(moved.factors, _descend(cost, factors, lambda w, g, _: [a - SIZE * b for a, b in zip(w, g, strict=True)]))
-        # The mean of the gradients of all batches of one is the gradient.
+        moved, _ = _steps(*_of(whole, problem, model), count=1)
+        _near(moved.factors, [a - SIZE * b for a, b in zip(factors, slope, strict=True)])
         share = 1.0 if problem.loss_function.mean else problem.samples
 
         def slope_of(problem, model, n):
             return problem.part(n[None]).loss_and_gradient(model)[1].factors
 
-        each = compiled(jax.vmap(slope_of, in_axes=(None, None, 0)))(problem, model, jnp.arange(problem.samples))
-        _near([share * layer.mean(axis=0) for layer in each], cost(factors)[1])
+        if model.by_entries or len(problem.shape) == 2:  # elsewhere parts are read as entries too
+            each = compiled(jax.vmap(slope_of, in_axes=(None, None, 0)))(problem, model, jnp.arange(problem.samples))
+            _near([share * layer.mean(axis=0) for layer in each], slope)
 
 
-@pytest.mark.parametrize("dynamics", [rf.AdaptiveDescent(), rf.ExponentialDescent(krylov=4)], ids=repr)
+@pytest.mark.parametrize("dynamics", [rf.AdaptiveDescent(), rf.ExponentialDescent(krylov=2)], ids=repr)
 def test_tried_steps(case, dynamics):
     """What is taken lowers the loss, and the loss that the rule reports is that of the factors it returns."""
     model, problem, cost, factors = case
     with double_precision():
-        moved, own = _steps(*_of(dynamics, problem, model), count=3)
+        moved, own = _steps(*_of(dynamics, problem, model))
         np.testing.assert_allclose(own["loss"], cost(list(moved.factors))[0], rtol=1e-9)
         assert own["loss"] < cost(factors)[0] and own["time"] > 0
 

@@ -16,7 +16,6 @@ import types
 import pytest
 
 import rankfall
-from rankfall.factorizations import cp, hierarchical_start, initialisation, tucker
 
 MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "networks", "datasets", "dynamics", "claims",
            "theory", "references", "statements", "experiments", "talk", "report", "cli")  # fmt: skip
@@ -27,10 +26,6 @@ TARGETS = {
     "rankfall.problems.completion.MatrixCompletion.from_mask": rankfall.MatrixCompletion.from_coo,
     "rankfall.datasets.movielens.read_movielens": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.tensor.TensorCompletion.from_dense": rankfall.TensorCompletion.from_coo,
-    "rankfall.factorizations.matrix.MatrixFactorization.init": initialisation.draw,
-    "rankfall.factorizations.cp.CPFactorization.init": cp._draw,
-    "rankfall.factorizations.tucker.TuckerFactorization.init": tucker._draw,
-    "rankfall.factorizations.hierarchical.HierarchicalFactorization.init": hierarchical_start.draw,
 }
 # What is written where there is nothing to say.
 FILLER = re.compile(r"\b(Never|Nothing|Facts? of|[Tt]extbook)\b")

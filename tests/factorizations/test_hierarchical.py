@@ -88,6 +88,60 @@ def test_cp_along_a_tree_is_the_same(shape, tree):
         np.testing.assert_allclose(deep.full(), cp.full(), rtol=1e-13, atol=1e-13)
 
 
+def levels_of(order, size, lanes=(), seed=0):
+    """Weights listed level by level, all of other widths, as the released code of the paper has them."""
+    rng = np.random.default_rng(seed)
+    below = [int(n) for n in rng.integers(2, 4, order)]
+    levels = []
+    while True:
+        groups = -(-len(below) // size)
+        widths = [int(n) for n in rng.integers(1, 4, groups)]
+        levels.append([rng.normal(size=(*lanes, n, widths[i // size])) for i, n in enumerate(below)])
+        below = widths
+        if groups == 1:
+            return [*levels, [rng.normal(size=(*lanes, below[0], 1))]]
+
+
+def entry_by_levels(levels, size, place):
+    """One entry, by a loop over levels: a linear map of every node, then products of neighbours."""
+    vectors = [np.eye(len(w))[i] for w, i in zip(levels[0], place, strict=True)]
+    for level in levels[:-1]:
+        mixed = [v @ w for v, w in zip(vectors, level, strict=True)]
+        vectors = [np.prod(mixed[i : i + size], axis=0) for i in range(0, len(mixed), size)]
+    ((total,),) = [v @ w for v, w in zip(vectors, levels[-1], strict=True)]
+    return total
+
+
+@pytest.mark.parametrize(("order", "size"), [(2, 2), (3, 2), (4, 2), (5, 2), (6, 2), (8, 2), (9, 2), (5, 3), (7, 3)])
+def test_weights_listed_level_by_level(order, size):
+    levels = levels_of(order, size)
+    deep = rf.HierarchicalFactorization.from_levels(levels, size)
+    assert deep.tree == mode_tree.pooled_tree(order, size) and deep.shape == tuple(len(w) for w in levels[0])
+    where = np.random.default_rng(0).integers(0, deep.shape, (20, order))
+    expected = [entry_by_levels(levels, size, place) for place in where]
+    np.testing.assert_allclose(deep.entries(where), expected, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(deep.full()[tuple(where.T)], expected, rtol=1e-11, atol=1e-12)
+
+
+def test_weights_of_lanes_listed_level_by_level():
+    levels = levels_of(6, 2, lanes=(3,))
+    deep = rf.HierarchicalFactorization.from_levels(levels)
+    one = rf.HierarchicalFactorization.from_levels([[w[1] for w in level] for level in levels])
+    np.testing.assert_allclose(deep.lane(1).full(), one.full(), rtol=1e-12)
+
+
+def test_the_order_of_the_factors_is_not_level_by_level():
+    """Of eight modes the two orders differ, and equal widths fit both: the tensors are not the same."""
+    rng = np.random.default_rng(0)
+    levels = [[rng.normal(size=(2, 2)) for _ in range(n)] for n in (8, 4, 2)] + [[rng.normal(size=(2, 1))]]
+    deep = rf.HierarchicalFactorization.from_levels(levels)
+    leaves, pairs, fours, root = levels
+    in_order = [*leaves, *pairs[:2], fours[0], *pairs[2:], fours[1], *root]
+    np.testing.assert_array_equal(rf.HierarchicalFactorization(in_order).full(), deep.full())
+    flat = rf.HierarchicalFactorization([w for level in levels for w in level])
+    assert abs(flat.full() - deep.full()).max() > 0.1 * abs(deep.full()).max()
+
+
 def test_ranks_across_the_tree():
     # across an edge of the tree the rank is the width there, across the tree it is not
     start = rf.HierarchicalFactorization.init((3, 3, 3, 3), [3, 3, 2], scale=1.0, key=KEY)

@@ -6,6 +6,20 @@ import pytest
 from rankfall.measures import mode_tree
 
 
+def test_neighbours_are_pooled_level_by_level():
+    pooled = mode_tree.pooled_tree
+    assert pooled(2) == pooled(2, 3) == (0, 1) and pooled(4) == ((0, 1), (2, 3))
+    assert pooled(8) == mode_tree.binary(8) and pooled(6) != mode_tree.binary(6)
+    # the last group is smaller; of one it is the node itself, on as many levels as it stays alone
+    assert pooled(3) == ((0, 1), 2)
+    assert pooled(6) == (((0, 1), (2, 3)), (4, 5))
+    assert pooled(9) == ((((0, 1), (2, 3)), ((4, 5), (6, 7))), 8)
+    assert pooled(5, 3) == ((0, 1, 2), (3, 4)) and pooled(4, 3) == ((0, 1, 2), 3)
+    for order in range(2, 30):
+        for size in range(2, 6):
+            assert mode_tree.checked("tree", pooled(order, size), order) == pooled(order, size)
+
+
 def test_binary_trees_are_balanced_and_in_order():
     assert mode_tree.checked("tree", None, 4) == ((0, 1), (2, 3))
     assert mode_tree.checked("tree", None, 5) == (((0, 1), 2), (3, 4))

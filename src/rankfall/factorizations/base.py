@@ -111,7 +111,7 @@ class AbstractModel(eqx.Module):
         """
         if len(self.shape) != 2 or math.prod(self.shape) > _FORMED:
             return []
-        return [Probe("singular_values", _singular_values, SPECTRUM)]
+        return [_SINGULAR_VALUES]
 
     def as_lanes(self) -> Self:
         """Return the same with a lane axis, of size 1 for a single one."""
@@ -210,6 +210,9 @@ class AbstractFactorization(AbstractModel):
 
 def _singular_values(model: AbstractModel, end_to_end: Array) -> Array:
     return measures.singular_values(end_to_end)
+
+
+_SINGULAR_VALUES = Probe("singular_values", _singular_values, SPECTRUM)
 
 
 def check_factorization(start: object, problem: AbstractProblem) -> None:
