@@ -1,19 +1,27 @@
-"""The run time: compiled code, precision, threads and interrupts, with every workaround for it and its reason."""
+"""The run time: compiled code, precision, threads and interrupts, and every workaround for it."""
 
-from .blas import threads_for
+from .batches import LARGE, TOGETHER, alone, lanes_together
+from .blas import blas_threads, threads_for
 from .compiling import compiled, known_compiler, make_room
 from .hints import in_one_function, takes_hint
 from .interrupts import interrupts, raise_if_interrupted
 from .precision import double_precision
+from .terminal import is_terminal
 from .threads import cores, side_by_side
 
 __all__ = [
+    "LARGE",
+    "TOGETHER",
+    "alone",
+    "blas_threads",
     "compiled",
     "cores",
     "double_precision",
     "in_one_function",
     "interrupts",
+    "is_terminal",
     "known_compiler",
+    "lanes_together",
     "make_room",
     "raise_if_interrupted",
     "side_by_side",

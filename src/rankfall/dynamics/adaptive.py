@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
-from .._execution import double_precision
+from .._execution import LARGE, double_precision
 from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import LARGE, AbstractDynamics, numbers
+from .base import AbstractDynamics, numbers
 from .flow.batch import FlowBatch
 from .recording import Record
 from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY, Stop

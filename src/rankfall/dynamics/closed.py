@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .._execution import compiled, double_precision
+from .._execution import compiled, double_precision, lanes_together
 from ..factorizations import MatrixFactorization
 from ..factorizations.base import check_factorization
 from ..problems import MatrixCompletion
@@ -126,7 +126,7 @@ class _ClosedBatch:
         def record(matrix: Any) -> dict[str, Any]:
             return {name: probe(self.problem, MatrixFactorization([matrix]), matrix) for name, probe in chosen}
 
-        values = {name: np.asarray(v) for name, v in compiled(jax.vmap(record))(path).items()}
+        values = {name: np.asarray(v) for name, v in compiled(lanes_together(record))(path).items()}
         values["loss"] = np.array([_loss(self.problem, spectrum, t) for t in times]).astype(self.problem.dtype)
         values |= {"time": times, "step": np.arange(len(times)), "lane": np.full(len(times), lane)}
         self.pieces.append(by_hand(self.record, values))

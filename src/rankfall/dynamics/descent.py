@@ -9,9 +9,10 @@ import numpy as np
 import optax
 
 from .. import _checks
+from .._execution import LARGE, TOGETHER
 from ..factorizations import MatrixFactorization
 from ..factorizations.base import AbstractFactorization, check_factorization
-from .base import LARGE, TOGETHER, AbstractDynamics, numbers
+from .base import AbstractDynamics, numbers
 from .recording import Record
 from .stopping import Stop
 

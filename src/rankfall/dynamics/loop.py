@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .._execution import compiled, in_one_function
+from .._execution import alone, compiled, in_one_function, lanes_together
 from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STEPS
 
 # Rounds a chunk can record, fewer where a record is large; how many it does run is chosen while training.
@@ -147,22 +147,12 @@ def _next_timed(times: Any, step_size: Any, step: Any) -> Any:
 @partial(jax.jit, static_argnums=(4, 5))
 def _steps(problem: Any, state: Any, limits: Any, count: Any, rule: Any, axis: int) -> Any:
     """Take ``count`` steps with every lane, less those for which it is held."""
-    of_lane = partial(_step, problem, rule)
+    of_lane: Any = partial(_step, problem, rule)
     if axis == 0 and state[-1].size == 1:
         of_lane = alone(of_lane)
     else:
         of_lane = jax.vmap(of_lane, in_axes=((axis, axis, 0), 0), out_axes=(axis, axis, 0))
     return lax.fori_loop(0, count, lambda _, state: of_lane(state, limits), state)
-
-
-def alone(function: Any) -> Any:
-    """Run a function on a batch of one without the batch: XLA's products of batches are up to six times slower."""
-
-    def single(*arguments: Any) -> Any:
-        result = function(*jax.tree.map(lambda a: a[0], arguments))
-        return jax.tree.map(lambda a: a[None], result)
-
-    return single
 
 
 def _step(problem: Any, rule: Any, state: Any, limits: Any) -> Any:
@@ -193,7 +183,7 @@ def _record(problem: Any, lanes: Lanes, schedule: Schedule, held: Any, form: For
         values = {name: probe(problem, seen, end_to_end) for name, probe in form.probes}
         return {"loss": problem.loss_of(seen), **values, **own}
 
-    values = jax.vmap(of_lane, in_axes=form.axis)(lanes.model, lanes.rule_state)
+    values = lanes_together(of_lane, form.axis)(lanes.model, lanes.rule_state)
     loss, threshold = values["loss"], threshold_of(lanes, schedule)
     at_level = held & (loss <= threshold * _SAME_LOSS)
     counted = jnp.where(at_level, jnp.minimum(loss, threshold), loss)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._execution import interrupts, make_room, side_by_side
+from .._execution import interrupts, make_room, side_by_side, threads_for
 from .._version import __version__
 from ..problems import AbstractProblem
 from .base import AbstractDynamics
@@ -82,7 +82,8 @@ def train(
     groups = dynamics._groups(laned)
     with interrupts() as interrupted, Monitor(laned.lanes, progress, began, stop, interrupted) as monitor:
         parts = [dynamics._batch(problem, laned, stop, record, group) for group in groups]
-        side_by_side([partial(part.run, monitor) for part in parts])
+        with threads_for(max(problem.shape)):
+            side_by_side([partial(part.run, monitor) for part in parts])
     reasons = np.concatenate([part.reasons for part in parts])
     final = jax.tree.map(lambda *lanes: np.concatenate(lanes), *[part.final() for part in parts])
     trajectory = assemble([piece for part in parts for piece in part.pieces], problem, record, reasons)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
 
+from ..._execution import lanes_together
 from .. import loop
 from ..stopping import CERTIFICATE, FLOW_TIME, RUNNING, STALLED, STATIONARY
 from .clock import first_step, passes, until
@@ -190,8 +191,7 @@ def flow(problem: Any, lanes: loop.Lanes, schedule: loop.Schedule, round_steps: 
 
     def trial(carry: Any) -> Any:
         i, lane = carry
-        each = loop.alone(of_lane) if running.size == 1 else jax.vmap(of_lane)
-        return i + 1, each(lane, threshold, next_step)
+        return i + 1, lanes_together(of_lane)(lane, threshold, next_step)
 
     nobody = jnp.zeros(running.shape, bool)
     ended = jnp.zeros(running.shape, lanes.ended.dtype)

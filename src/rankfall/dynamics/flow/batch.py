@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..._execution import compiled, double_precision
+from ..._execution import compiled, double_precision, lanes_together
 from ...factorizations import SpectralFactorization
 from .. import loop
 from ..batch import schedule_of
@@ -110,9 +110,9 @@ class FlowBatch:
 
 @partial(compiled, static_argnames="rule")
 def _start(problem: Any, state: Any, given: Any, *, rule: Any) -> Any:
-    return jax.vmap(rule.start, in_axes=(None, 0, 0))(problem, state, given)
+    return lanes_together(partial(rule.start, problem))(state, given)
 
 
 @partial(compiled, static_argnames="rule")
 def _view(problem: Any, state: Any, progress: Any, *, rule: Any) -> Any:
-    return jax.vmap(lambda *lane: rule.observe(problem, *lane)[0])(state, progress)
+    return lanes_together(lambda *lane: rule.observe(problem, *lane)[0])(state, progress)
