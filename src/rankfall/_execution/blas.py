@@ -8,6 +8,8 @@ from typing import Any
 
 import threadpoolctl
 
+from .cores import cores
+
 # Decompositions of fewer rows gain nothing from a second thread, and beside other work threads wait for each other:
 # ten times as long has been seen.
 _ROWS = 400
@@ -15,11 +17,8 @@ _ROWS = 400
 
 @contextlib.contextmanager
 def threads_for(rows: int) -> Iterator[None]:
-    """Take one thread for small matrices, for a while."""
-    if rows >= _ROWS:
-        yield
-        return
-    with blas_threads(1):
+    """Take one thread for small matrices, and the threads that we may have for others, for a while."""
+    with blas_threads(1 if rows < _ROWS else cores()):
         yield
 
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._execution import interrupts, make_room, side_by_side, threads_for
+from .._execution import interrupts, is_tracing, make_room, side_by_side, threads_for
 from .._version import __version__
 from ..problems import AbstractProblem
 from .base import AbstractDynamics
@@ -76,6 +76,7 @@ def train(
     ):
         if not isinstance(value, kind):
             raise ValueError(f"{name} is {_checks.shortened(value)}, but must be {example}.")
+    _refuse_tracing(problem, start)
     make_room()
     began = time.monotonic()
     laned = dynamics._prepare(problem, start)
@@ -97,3 +98,13 @@ def train(
         "jax_version": jax.__version__,
     }
     return Run(problem, dynamics, final if start.lanes is not None else final.lane(0), trajectory, seconds)
+
+
+def _refuse_tracing(problem: Any, start: Any) -> None:
+    remedy = "lanes and an array of step sizes train many starts at once"
+    if is_tracing():
+        raise ValueError(
+            f"train was called in a function that JAX compiles, but returns values; call it outside of jit ({remedy})."
+        )
+    _checks.not_traced("problem", problem, remedy)
+    _checks.not_traced("start", start, remedy)
