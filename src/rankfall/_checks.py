@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+_TRACED = "traced by JAX (inside jit, vmap or grad)"
 _NUMBERS = "an array of real numbers (rows of one length)"
 # Half a terabyte of float64: beyond it a size is a slip of the keyboard.
 _MOST_NUMBERS = 2**36
@@ -246,6 +247,7 @@ def chain(factors: Sequence[Any]) -> None:
 
 def key(name: str, value: Any, lanes: bool = False) -> None:
     """Refuse anything but a JAX key (or, with ``lanes``, one axis of them)."""
+    not_traced(name, value, "an array of keys gives one lane for each")
     typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
     if not typed or value.ndim > lanes or 0 in value.shape:
         came = f"has shape {value.shape}" if typed else f"is {shortened(value)}"
@@ -253,8 +255,16 @@ def key(name: str, value: Any, lanes: bool = False) -> None:
         raise ValueError(f"{name} {came}, but must be {kinds}; make one with jax.random.key(0).")
 
 
+def not_traced(name: str, value: Any, remedy: str = "") -> None:
+    """Refuse what has no value yet, because JAX is tracing the function that makes it."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+        raise ValueError(f"{name} is {_TRACED}, but must have a value; call this outside{_tail(remedy)}.")
+
+
 def shortened(value: Any) -> str:
     """Write what came on one line, cut where it is long."""
+    if isinstance(value, jax.core.Tracer):
+        return _TRACED
     try:
         plain = value.item() if isinstance(value, np.ndarray | np.generic) and value.ndim == 0 else value
         text = " ".join(repr(plain).split())

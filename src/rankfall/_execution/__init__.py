@@ -1,22 +1,37 @@
-"""The run time: compiled code, precision, threads and interrupts, with every workaround for it and its reason."""
+"""The run time: compiled code, precision, threads and interrupts, and every workaround for it."""
 
-from .blas import threads_for
+from .batches import LARGE, TOGETHER, alone, lanes_together
+from .blas import blas_threads, threads_for
 from .compiling import compiled, known_compiler, make_room
+from .cores import VARIABLE, bound, cores
 from .hints import in_one_function, takes_hint
 from .interrupts import interrupts, raise_if_interrupted
-from .precision import double_precision
-from .threads import cores, side_by_side
+from .precision import double_precision, is_tracing
+from .quiet import without_warning
+from .terminal import is_terminal
+from .threads import bounded, side_by_side
 
 __all__ = [
+    "LARGE",
+    "TOGETHER",
+    "VARIABLE",
+    "alone",
+    "blas_threads",
+    "bound",
+    "bounded",
     "compiled",
     "cores",
     "double_precision",
     "in_one_function",
     "interrupts",
+    "is_terminal",
+    "is_tracing",
     "known_compiler",
+    "lanes_together",
     "make_room",
     "raise_if_interrupted",
     "side_by_side",
     "takes_hint",
     "threads_for",
+    "without_warning",
 ]

@@ -12,29 +12,37 @@ _heard: list[threading.Event] = []
 
 def raise_if_interrupted() -> None:
     """Raise KeyboardInterrupt after Ctrl-C, for work that has no loop of ours to end."""
-    if _heard and _heard[0].is_set():
+    if any(event.is_set() for event in tuple(_heard)):
         raise KeyboardInterrupt
 
 
 @contextmanager
 def interrupts() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event (a second one interrupts as usual).
+    """Turn the first Ctrl-C into an event; a second one does what it would have done without.
 
-    Inside another one, or in a thread of it, the event is the outer one's.
+    Inside another one, or in a thread of it, the event is the outer one's. The handler is replaced in the main thread
+    alone, and only where it can be put back: not where the host ignores Ctrl-C, nor where a handler was installed
+    from C, which Python can neither call nor restore.
     """
-    if _heard:
-        yield _heard[0]
+    if outer := tuple(_heard):
+        yield outer[0]
         return
     event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    previous = signal.getsignal(signal.SIGINT)
+    if previous in (None, signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
         yield event
         return
-    previous = signal.getsignal(signal.SIGINT)
 
     def handler(number: int, frame: Any) -> None:
-        if event.is_set() and callable(previous):
-            previous(number, frame)
+        first = not event.is_set()
         event.set()
+        if first:
+            return
+        if callable(previous):
+            previous(number, frame)
+        else:  # the system's own: it ends the process
+            signal.signal(signal.SIGINT, previous)
+            signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGINT, handler)
     _heard.append(event)
@@ -42,4 +50,6 @@ def interrupts() -> Iterator[threading.Event]:
         yield event
     finally:
         _heard.clear()
-        signal.signal(signal.SIGINT, previous)
+        # What somebody else has put there meanwhile stays.
+        if signal.getsignal(signal.SIGINT) is handler:
+            signal.signal(signal.SIGINT, previous)

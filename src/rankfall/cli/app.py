@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from .._execution import VARIABLE, bound, bounded, cores
 from .files import offer
 
 app = typer.Typer(
     name="rankfall",
     help="Which of the many solutions does gradient-based training pick?",
-    epilog="Example: rankfall reproduce solution-set --out results",
+    epilog="Example: rankfall reproduce solution-set --out results\n\n"
+    f"{VARIABLE}=1 in the environment: no more threads.",
     add_completion=False,
     rich_markup_mode=None,  # brackets in the text of a help page are brackets
     pretty_exceptions_enable=False,
@@ -53,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from ..talk import EXPERIMENTS
 
             offer(reproduce, EXPERIMENTS.files())
-        status = app(words, prog_name="rankfall", standalone_mode=False) or 0
+        with bounded():
+            status = app(words, prog_name="rankfall", standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk behind it is found out here rather than after the end
     except KeyboardInterrupt:
@@ -230,6 +233,8 @@ def info() -> int:
     print(f"python {platform.python_version()} on {platform.platform()}")
     for package in ("rankfall", "jax", "jaxlib", "equinox", "optax", "diffrax", "numpy", "scipy", "xarray", "h5netcdf"):
         print(f"{package} {package_version(package)}")
+    given = os.environ.get(VARIABLE)
+    print(f"threads {cores()} of {bound()} cores ({VARIABLE} {'is not set' if given is None else f'is {given}'})")
     for device in jax.devices():
         print(f"device {device.id}: {device.platform}, {device.device_kind}")
     print(f"settings come from {Path(str(talk.__file__)).parent}")

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._execution import LARGE
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
-from .base import LARGE, AbstractDescent, numbers
+from .base import AbstractDescent, numbers
 from .rules import AbstractRule, Limits, Step
 from .stopping import FLOW_TIME, RUNNING, STALLED, STATIONARY
 

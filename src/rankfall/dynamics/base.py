@@ -7,18 +7,12 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from .._execution import cores, double_precision
+from .._execution import LARGE, TOGETHER, cores, double_precision
 from ..factorizations.base import AbstractFactorization, check_factorization
 from ..problems import AbstractProblem
 from .batch import AdaptiveBatch, Batch, SteadyBatch, Task
 from .recording import Record
 from .rules import AbstractRule
-
-# Lanes of tensor factorizations of more numbers than this go one by one.
-LARGE = 1000
-# Numbers of a lane of matrices up to which lanes are moved together: of 3 x 50 x 50 four together are still a quarter
-# faster, and of 3 x 64 x 64 two together never return (batched products and singular values in jaxlib 0.10.2).
-TOGETHER = 8000
 
 
 def numbers(laned: Any) -> int:

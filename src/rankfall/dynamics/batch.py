@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .._execution import compiled, double_precision, takes_hint
+from .._execution import compiled, double_precision, lanes_together, takes_hint
 from ..factorizations import SpectralFactorization
 from ..factorizations.base import AbstractFactorization
 from ..factorizations.entrywise import EntrywiseFactorization, entrywise
@@ -281,12 +281,14 @@ class AdaptiveBatch(Batch):
 
 @partial(compiled, static_argnames=("rule", "axis"))
 def _init(problem: Any, model: Any, given: Any, *, rule: Any, axis: int) -> Any:
+    if axis == 0:
+        return lanes_together(partial(rule.init, problem))(model, given)
     return jax.vmap(partial(rule.init, problem), in_axes=(axis, 0), out_axes=axis)(model, given)
 
 
 @partial(compiled, static_argnames="rule")
 def _view(problem: Any, state: Any, progress: Any, *, rule: Any) -> Any:
-    return jax.vmap(lambda *lane: rule.observe(problem, *lane)[0])(state, progress)
+    return lanes_together(lambda *lane: rule.observe(problem, *lane)[0])(state, progress)
 
 
 def schedule_of(stop: Stop, record: Record, dtype: str) -> loop.Schedule:

@@ -7,10 +7,9 @@ regression, sensing, and the completion of a matrix that is not factorized, whos
 import dataclasses
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from .._execution import compiled, double_precision
+from .._execution import compiled, double_precision, lanes_together
 from ..factorizations import MatrixFactorization
 from ..factorizations.base import check_factorization
 from ..problems import AbstractProblem
@@ -129,7 +128,7 @@ class _ClosedBatch:
         def record(matrix: Any) -> dict[str, Any]:
             return {name: probe(self.problem, MatrixFactorization([matrix]), matrix) for name, probe in chosen}
 
-        values = {name: np.asarray(v) for name, v in compiled(jax.vmap(record))(path).items()}
+        values = {name: np.asarray(v) for name, v in compiled(lanes_together(record))(path).items()}
         if self.held_out is not None:
             missed = np.asarray(self.held_out.predict(path) - self.held_out.values)
             values["held_out_error"] = np.sqrt((missed * missed).mean(axis=-1))

@@ -89,7 +89,7 @@ class ExponentialDescent(AbstractDescent):
 
     def apart(self, laned: Any) -> bool:
         """Every lane goes by itself."""
-        # Eigenvalue problems of several lanes in several threads wait for each other without end (jaxlib 0.10.2).
+        # The eigenvalue problem of each step would keep lanes one after another: see `lanes_together`.
         return True
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .._execution import compiled, in_one_function
+from .._execution import alone, compiled, in_one_function, lanes_together
 from .rules import AbstractRule, Limits, choose
 from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STALLED, STATIONARY, STEPS
 
@@ -163,8 +163,7 @@ def _adaptive_round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps:
 
     def trial(carry: Any) -> Any:
         i, lane = carry
-        each = alone(of_lane) if running.size == 1 else jax.vmap(of_lane)
-        return i + 1, each(lane, lanes.given, threshold, following)
+        return i + 1, lanes_together(of_lane)(lane, lanes.given, threshold, following)
 
     nobody = jnp.zeros(running.shape, bool)
     ended = jnp.zeros(running.shape, lanes.ended.dtype)
@@ -191,22 +190,12 @@ def _next_timed(times: Any, step_size: Any, step: Any) -> Any:
 @partial(jax.jit, static_argnums=(4, 5))
 def _steps(problem: Any, state: Any, limits: Any, count: Any, rule: Any, axis: int) -> Any:
     """Take ``count`` steps with every lane, less those for which it is held."""
-    of_lane = partial(_step, problem, rule)
+    of_lane: Any = partial(_step, problem, rule)
     if axis == 0 and state[-1].size == 1:
         of_lane = alone(of_lane)
     else:
         of_lane = jax.vmap(of_lane, in_axes=((axis, axis, 0), 0), out_axes=(axis, axis, 0))
     return lax.fori_loop(0, count, lambda _, state: of_lane(state, limits), state)
-
-
-def alone(function: Any) -> Any:
-    """Run a function on a batch of one without the batch: XLA's products of batches are up to six times slower."""
-
-    def single(*arguments: Any) -> Any:
-        result = function(*jax.tree.map(lambda a: a[0], arguments))
-        return jax.tree.map(lambda a: a[None], result)
-
-    return single
 
 
 def _step(problem: Any, rule: AbstractRule, state: Any, limits: Any) -> Any:
@@ -234,7 +223,7 @@ def _record(problem: Any, held_out: Any, lanes: Lanes, schedule: Schedule, held:
         values = {name: probe(problem, seen, end_to_end) for name, probe in form.probes}
         return {"loss": problem.loss_of(seen), **values, **own}
 
-    values = jax.vmap(of_lane, in_axes=form.axis)(lanes.model, lanes.rule_state)
+    values = lanes_together(of_lane, form.axis)(lanes.model, lanes.rule_state)
     loss, threshold = values["loss"], threshold_of(lanes, schedule)
     at_level = held & (loss <= threshold * _SAME_LOSS)
     counted = jnp.where(at_level, jnp.minimum(loss, threshold), loss)

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from .._execution import is_terminal
 from .stopping import INTERRUPTED, RUNNING, SECONDS, Stop
 
 # Of runs side by side one shows its progress, the others wait for the place.
@@ -17,7 +18,7 @@ class Monitor:
 
     def __init__(self, lanes: int, progress: bool, began: float, stop: Stop, interrupted: threading.Event) -> None:
         self.lanes, self.began, self.stop, self.interrupted = lanes, began, stop, interrupted
-        self.show = progress and sys.stderr.isatty()
+        self.show = progress and is_terminal(sys.stderr)
         self.lock, self.last, self.shown = threading.Lock(), 0.0, False
         self.work: dict[int, np.ndarray] = {}
 

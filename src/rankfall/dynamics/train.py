@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from .. import _checks
-from .._execution import interrupts, make_room, side_by_side
+from .._execution import interrupts, is_tracing, make_room, side_by_side, threads_for
 from .._version import __version__
 from ..factorizations.base import AbstractFactorization
 from ..networks import Network
@@ -86,6 +86,7 @@ def train(
     ):
         if not isinstance(value, kind):
             raise ValueError(f"{name} is {_checks.shortened(value)}, but must be {example}.")
+    _refuse_tracing(problem, start)
     make_room()
     began = time.monotonic()
     held_out = None
@@ -98,7 +99,8 @@ def train(
     with interrupts() as interrupted, Monitor(laned.lanes, progress, began, stop, interrupted) as monitor:
         task = Task(problem, held_out, laned, stop, record)
         parts = [dynamics.batch(task, group) for group in groups]
-        side_by_side([partial(part.run, monitor) for part in parts])
+        with threads_for(max(problem.shape)):
+            side_by_side([partial(part.run, monitor) for part in parts])
     reasons = np.concatenate([part.reasons for part in parts])
     final = jax.tree.map(lambda *lanes: np.concatenate(lanes), *[part.final() for part in parts])
     pieces = [piece for part in parts for piece in part.pieces]
@@ -114,3 +116,13 @@ def train(
         "jax_version": jax.__version__,
     }
     return Run(problem, dynamics, final if start.lanes is not None else final.lane(0), trajectory, seconds)
+
+
+def _refuse_tracing(problem: Any, start: Any) -> None:
+    remedy = "lanes and an array of step sizes train many starts at once"
+    if is_tracing():
+        raise ValueError(
+            f"train was called in a function that JAX compiles, but returns values; call it outside of jit ({remedy})."
+        )
+    _checks.not_traced("problem", problem, remedy)
+    _checks.not_traced("start", start, remedy)

@@ -1,12 +1,12 @@
 """Convex norms at small size: by CVXPY, or by descent where the norm is smooth, with a bound of our own either way."""
 
 import contextlib
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._execution import without_warning
 from ..problems import AbstractProblem
 from .norms import Norm
 from .observations import Observations
@@ -63,9 +63,8 @@ def by_cvxpy(
             "must be convex by CVXPY's rules; write it with convex atoms, or pass a function of NumPy as norm."
         )
     try:
-        with warnings.catch_warnings():
-            # It is said by the status.
-            warnings.filterwarnings("ignore", "Solution may be inaccurate", UserWarning)
+        # It is said by the status.
+        with without_warning("Solution may be inaccurate", UserWarning):
             task.solve(**options)
     except cp.error.SolverError as problem_met:
         raise RuntimeError(

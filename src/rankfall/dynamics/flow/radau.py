@@ -17,6 +17,8 @@ import numpy as np
 from jax import lax
 from numpy.polynomial import legendre, polynomial
 
+from ..._execution import lanes_together
+
 STAGES = 5
 # Newton stops once an update is this small in units of the tolerated error, or where rounding lets it fall no further.
 _NEWTON_SMALL, _NEWTON_STAGNANT, _MOST_ITERATIONS = 1e-3, 1e-1, 12
@@ -109,7 +111,7 @@ class Radau(NamedTuple):
         return y + stages[-1], error, (stages, h), room
 
     def _newton(self, field: Any, y: Any, h: Any, inverse: Any, guess: Any, scale: Any) -> Any:
-        fields = jax.vmap(field)
+        fields = lanes_together(field)
 
         def more(carry: Any) -> Any:
             _, k, size, previous, _ = carry
