@@ -63,7 +63,7 @@ def test_training_looks_at_labelled_inputs_alone(circuits):
     with double_precision():
         start = network.like([jnp.asarray(w) for w in network.factors])
         of_all = jax.make_jaxpr(jax.value_and_grad(lambda m: problem.loss(m.full())))(start)
-        for given in (problem, problem._stripped(start)):
+        for given in (problem, problem.stripped(start)):
             of_labels = jax.make_jaxpr(lambda m, given=given: m.loss_and_gradient(given))(start)
             assert "[27" not in str(of_labels) and "[27" in str(of_all)
         loss, slope = start.loss_and_gradient(problem)

@@ -6,7 +6,7 @@ import pytest
 
 import rankfall as rf
 from rankfall._execution import double_precision
-from rankfall.problems import tensor as module
+from rankfall.problems import entries as module
 
 RNG = np.random.default_rng(0)
 TENSOR = RNG.normal(size=(3, 4, 5))
