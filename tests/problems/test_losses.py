@@ -97,7 +97,11 @@ def test_a_loss_of_ones_own():
 
 
 def test_what_is_no_loss():
-    for loss, nearest in (("logistc", "'logistic' is the nearest"), (None, "must be one of"), (Quartic, "call it, as in")):
+    for loss, nearest in (
+        ("logistc", "'logistic' is the nearest"),
+        (None, "must be one of"),
+        (Quartic, "call it, as in"),
+    ):
         with pytest.raises(ValueError, match=nearest):
             losses.loss_of(loss)
     with pytest.raises(ValueError, match="delta is 0.0, but must be positive"):

@@ -13,6 +13,7 @@ from ..problems import AbstractProblem
 from .batch import AdaptiveBatch, Batch, SteadyBatch, Task
 from .recording import Record
 from .rules import AbstractRule
+from .scaling import ScaledRule, scale_of
 
 
 def numbers(laned: Any) -> int:
@@ -104,5 +105,8 @@ class AbstractDescent(AbstractDynamics):
         if rule.steady:
             return SteadyBatch(task, rule, given, group)
         with double_precision():
-            state = start.like([np.asarray(w).astype(task.problem.dtype) for w in start.factors])
-            return AdaptiveBatch(task._replace(problem=task.problem.stripped(start)), rule, state, given, group)
+            problem, scale = task.problem, scale_of(task.problem, start)
+            if scale is not None:
+                start, rule = scale.down(problem, start)[1], ScaledRule(rule, scale)
+            state = start.like([np.asarray(w).astype(problem.dtype) for w in start.factors])
+            return AdaptiveBatch(task._replace(problem=problem.stripped(start)), rule, state, given, group)

@@ -113,6 +113,21 @@ class AbstractModel(eqx.Module):
             return []
         return [_SINGULAR_VALUES]
 
+    @property
+    def degree(self) -> float | None:
+        """Degree of homogeneity of the end-to-end object in all parameters together, ``None`` where it has none."""
+        return None
+
+    def scaled(self, end_to_end: float, factor: float) -> Self:
+        """Return the model whose end-to-end object is ``end_to_end = factor^degree`` times as large.
+
+        Raises
+        ------
+        ValueError
+            If the model is not homogeneous.
+        """
+        raise ValueError(f"a {type(self).__name__} is not homogeneous in its parameters, and cannot be scaled.")
+
     def as_lanes(self) -> Self:
         """Return the same with a lane axis, of size 1 for a single one."""
         return self if self.lanes is not None else jax.tree.map(lambda a: np.asarray(a)[None], self)
@@ -178,6 +193,15 @@ class AbstractFactorization(AbstractModel):
     def like(self, factors: Sequence[ArrayLike]) -> Self:
         """Return other factors in this form."""
         return self.maker(factors)
+
+    @property
+    def degree(self) -> float | None:
+        """Number of factors: unless a subclass says otherwise the end-to-end object is linear in each."""
+        return len(self.factors)
+
+    def scaled(self, end_to_end: float, factor: float) -> Self:
+        """Return the same with every factor ``factor`` times as large."""
+        return self.like([w * factor for w in self.factors])
 
     def loss_and_gradient(self, problem: AbstractProblem) -> tuple[Array, Self]:
         """Loss on a problem, and its gradient in the factors (JAX, one lane)."""

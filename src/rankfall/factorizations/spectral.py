@@ -1,5 +1,7 @@
 """End-to-end matrices of balanced deep factorizations by their singular values, in logarithms."""
 
+import dataclasses
+import math
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -240,6 +242,19 @@ class SpectralFactorization(AbstractModel):
         # A negative determinant is in the vectors, so that every singular value is positive.
         last = np.asarray(self.left) * root[..., None, :]
         return MatrixFactorization([first, *[inner] * (depth - 2), last])
+
+    @property
+    def degree(self) -> float:
+        """The depth."""
+        return self.depth
+
+    def scaled(self, end_to_end: float, factor: float) -> Self:
+        """Return the factorization of a matrix that is ``end_to_end`` times as large."""
+        shift = math.log(end_to_end)
+        logs, log_abs_det = self.log_singular_values + shift, self.log_abs_det + self.rank * shift
+        return dataclasses.replace(
+            self, log_singular_values=logs, matrix=self.matrix * end_to_end, log_abs_det=log_abs_det
+        )
 
     def describe(self) -> dict[str, Any]:
         """Facts about the factorization that are written into every result."""

@@ -190,6 +190,11 @@ class GridNetwork(AbstractFactorization):
         """Function that makes the same network of other weights; equal where points and functions are."""
         return _Maker(self.form)
 
+    @property
+    def degree(self) -> None:
+        """None: networks of any kind are not homogeneous in their weights."""
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Facts about the network that are written into every result."""
         name = type(self.network).__name__

@@ -197,6 +197,11 @@ class Network(AbstractFactorization):
                 )
         return first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])
 
+    @property
+    def degree(self) -> None:
+        """None: networks of any kind are not homogeneous in their weights."""
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Facts about the network that are written into every result."""
         name, count = type(self.network).__name__, sum(w.size for w in self.factors)

@@ -395,6 +395,13 @@ class AbstractProblem(eqx.Module):
         """Return the same without what training this model does not use: problems of one form share compiled code."""
         return self
 
+    def scaled(self, factor: float) -> "AbstractProblem":
+        """Return the problem with observations, and a known truth, so many times as large."""
+        truth = None if self.truth is None else self.truth * factor
+        where = ["values"] if truth is None else ["values", "truth"]
+        new = [self.values * factor, truth]
+        return eqx.tree_at(lambda p: [getattr(p, name) for name in where], self, new[: len(where)])
+
     def part(self, which: Any) -> "AbstractProblem":
         """Return the problem of some of the observations.
 

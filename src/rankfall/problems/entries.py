@@ -99,6 +99,11 @@ class AbstractCompletion(AbstractProblem):
 
         return self._scan(add, (jnp.zeros((), self.dtype), jax.tree.map(jnp.zeros_like, model)))
 
+    def scaled(self, factor: float) -> Any:
+        """Return the completion of a matrix or tensor so many times as large."""
+        found = super().scaled(factor)
+        return found if self.target is None else eqx.tree_at(lambda p: p.target, found, self.target * factor)
+
     def part(self, which: Any) -> Any:
         """Return the completion from some of the observed entries."""
         gone: dict[str, Any] = {"mask": None, "target": None}

@@ -14,6 +14,8 @@ from ...factorizations.base import AbstractFactorization, check_factorization
 from ..base import AbstractDynamics
 from ..batch import AdaptiveBatch, Task
 from ..recording import Record
+from ..rules import AbstractRule
+from ..scaling import ScaledRule, scale_of
 from . import end_to_end, factors, polar, two_by_two
 from .clock import CLOCKS
 from .explicit import Diffrax
@@ -58,10 +60,13 @@ class AbstractFlow(AbstractDynamics):
         """Return the lanes of a group, ready to run."""
         with double_precision():
             problem, stop = task.problem, task.stop
-            system, state, given = self._start(problem, task.start)
+            scale = scale_of(problem, task.start)
+            inside = (problem, task.start) if scale is None else scale.down(problem, task.start)
+            system, state, given = self._start(*inside)
             count = sum(int(np.prod(np.shape(a)[1:])) for a in jax.tree.leaves(state))
             rtol = max(self.rtol, 100 * float(np.finfo(problem.dtype).eps))
-            rule = FlowRule(system, self._solver(count, rtol), rtol, self._certify(), self.clock)
+            rule: AbstractRule = FlowRule(system, self._solver(count, rtol), rtol, self._certify(), self.clock)
+            rule = rule if scale is None else ScaledRule(rule, scale)
             stop = dataclasses.replace(stop, steps=stop.steps or self.default_steps)
             task = task._replace(problem=problem.stripped(task.start), stop=stop)
             given = tuple(np.asarray(a, dtype=np.float64)[group] for a in given)
