@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .._execution import VARIABLE, bound, bounded, cores
-from .files import offer
+from .files import offer, takes_files
 
 app = typer.Typer(
     name="rankfall",
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Only this command has options that experiments declare, and their import takes a while.
             from ..talk import EXPERIMENTS
 
-            offer(reproduce, EXPERIMENTS.files())
+            offer(EXPERIMENTS.files())
         with bounded():
             status = app(words, prog_name="rankfall", standalone_mode=False) or 0
         if sys.stdout is not None:
@@ -109,6 +109,7 @@ def _options(
 
 
 @app.command(epilog="Example: rankfall reproduce solution-set norms-and-rank --out results")
+@takes_files
 def reproduce(
     names: Names = None,
     full: Annotated[bool, typer.Option("--full", help="Run at the size of the paper, not the reduced form.")] = False,
@@ -129,10 +130,6 @@ def reproduce(
     console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
     print(write_page(out, _stored(out)))  # alone on a line and never wrapped, to be copied
     return 0 if all(claim.ok for _, claim in claims) else 1
-
-
-# Until `main` asks the experiments there are no files.
-offer(reproduce, {})
 
 
 @app.command(epilog="Example: rankfall verify theorem-1 convergence --json claims.json")

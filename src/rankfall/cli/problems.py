@@ -16,14 +16,14 @@ UNOBSERVED = ("", "*", "nan", "na")
 
 def problem_of(word: str, extent: int, rank: int, observed: int | None) -> Any:
     """Return the problem, or a function of a key that draws it: a family by name, or the matrix in a file."""
-    from .. import problems
+    from .. import datasets, problems
 
     if word == "two-by-two":
         return problems.two_by_two()
     if word in DRAWN:
         count = observed or (extent // 2 if word == "commuting" else extent**2 // 2)
         shape: Any = extent if word == "commuting" else (extent, extent)
-        return partial(_drawn, getattr(problems, DRAWN[word]), shape, rank, count)
+        return partial(_drawn, getattr(datasets, DRAWN[word]), shape, rank, count)
     kind = Path(word).suffix.lower()
     if kind not in (".npy", ".csv"):
         raise ValueError(

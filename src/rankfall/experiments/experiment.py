@@ -23,7 +23,27 @@ class UserFile(pydantic.BaseModel):
 
     @classmethod
     def of(cls, path: Any, content: bytes, **read: Any) -> Any:
-        """Describe a file by its path and content; ``read`` is what was read out of it."""
+        """Describe a file by its path and content.
+
+        Parameters
+        ----------
+        path : path
+            Where it was; its name is kept.
+        content : bytes
+            What is hashed.
+        **read
+            What was read out of it, the fields of the class.
+
+        Returns
+        -------
+        UserFile
+            Of the class it is called on.
+
+        Examples
+        --------
+        >>> UserFile.of("folder/mine.txt", b"").file
+        'mine.txt'
+        """
         return cls(file=Path(path).name, sha256=hashlib.sha256(content).hexdigest(), **read)
 
 
@@ -57,7 +77,37 @@ class FileOption:
     read: Callable[[Any, Any, bytes], UserFile]
 
     def put_into(self, settings: Settings, path: Any) -> Settings:
-        """Return the settings with what was read of the file."""
+        r"""Read a file into the settings.
+
+        Parameters
+        ----------
+        settings : Settings
+            Those of an experiment that takes the file.
+        path : path
+            The file.
+
+        Returns
+        -------
+        Settings
+            The same with what was read.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be read, or ``read`` refuses its content.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from rankfall.talk import EXPERIMENTS
+        >>> option = EXPERIMENTS.files()["movielens"]["spectrum-dynamics"]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "u.data")
+        ...     _ = path.write_text("1\t2\t5\t881250949\n3\t1\t4\t881250950\n")
+        ...     settings = option.put_into(EXPERIMENTS.settings("spectrum-dynamics"), path)
+        >>> settings.movielens.file, settings.movielens.problem.shape
+        ('u.data', (2, 3))
+        """
         content = _checks.content(self.name, path, self.wanted)
         return settings.model_copy(update={self.name: self.read(settings, path, content)})
 

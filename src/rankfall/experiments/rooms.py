@@ -79,7 +79,28 @@ class Rooms(Mapping[str, Experiment]):
         return self._rooms[name]
 
     def folder(self, name: str) -> str:
-        """Name of the folder that an experiment is in."""
+        """Name of the folder that an experiment is in.
+
+        Parameters
+        ----------
+        name : str
+            Name of the experiment.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValueError
+            If no experiment has that name.
+
+        Examples
+        --------
+        >>> from rankfall.talk import EXPERIMENTS
+        >>> EXPERIMENTS.folder("tensor-order3")
+        'tensor_order'
+        """
         return self._room(name).package.rpartition(".")[2]
 
     def settings(self, name: str, full: bool = False) -> Settings:
