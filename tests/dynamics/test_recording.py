@@ -140,3 +140,21 @@ def test_a_flow_watches_what_its_model_conserves(start):
     assert list(run.stop_reason) == ["flow_time"] * 2
     drift = run.trajectory["balance_drift"].values
     assert 0 < np.nanmax(drift) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        rf.CPFactorization.init((2000,) * 3, 2, scale=0.1, key=KEY),
+        rf.TuckerFactorization.init((2000,) * 3, (2, 2, 2), scale=0.1, key=KEY),
+        rf.HierarchicalFactorization.init((2000,) * 3, 2, scale=0.1, key=KEY),
+    ],
+    ids=["cp", "tucker", "tree"],
+)
+def test_tensors_that_no_memory_holds_are_trained_by_their_entries(start):
+    where = np.stack([np.random.default_rng(n).permutation(2000) for n in range(3)], axis=1)
+    problem = rf.TensorCompletion.from_coo(where, np.ones(2000), start.shape)
+    run = rf.train(problem, start, rf.AdaptiveDescent(), stop=rf.Stop(steps=3), progress=False)
+    assert run.stop_reason == "steps" and run.trajectory["loss"][0, -1] < run.trajectory["loss"][0, 0]
+    with pytest.raises(ValueError, match="64 GB"):
+        run.final.full()

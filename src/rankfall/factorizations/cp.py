@@ -155,8 +155,7 @@ class CPFactorization(AbstractFactorization):
         array([[6., 6.],
                [6., 6.]])
         """
-        if not isinstance(self.factors[0], jax.core.Tracer):  # what compiled code does not use it does not form
-            check_size(self.shape, self.factors[0].dtype.itemsize, self.lanes or 1)
+        check_size(self.shape, self.factors[0], self.lanes)
         # One matrix product of two Khatri-Rao products as equal in size as contiguous modes allow.
         half = _middle(self.shape)
         left, right = khatri_rao(self.factors[:half]), khatri_rao(self.factors[half:])
@@ -235,10 +234,11 @@ def _unbalancedness(model: CPFactorization, end_to_end: Array) -> Array:
     return model.unbalancedness()
 
 
-def check_size(shape: Sequence[int], itemsize: int, lanes: int = 1) -> None:
-    """Refuse a tensor that does not fit in memory."""
-    size = math.prod(shape) * itemsize * lanes
-    if size > _checks.MEMORY:
+def check_size(shape: Sequence[int], factor: Array, lanes: int | None) -> None:
+    """Refuse a tensor, of the precision of a factor, that does not fit in memory."""
+    size = math.prod(shape) * factor.dtype.itemsize * (lanes or 1)
+    # What compiled code does not use it does not form.
+    if size > _checks.MEMORY and not isinstance(factor, jax.core.Tracer):
         raise ValueError(
             f"the full tensor of shape {tuple(shape)} takes {size / 1e9:.3g} GB, but at most "
             f"{_checks.MEMORY / 1e9:.3g} GB are taken; ask for entries(indices) instead, and build the problem with "

@@ -267,10 +267,10 @@ class HierarchicalFactorization(AbstractFactorization):
         array([[6., 6.],
                [6., 6.]])
         """
-        shape, lanes, itemsize = self.shape, self.lanes or 1, self.factors[0].dtype.itemsize
-        check_size(shape, itemsize, lanes)
+        shape, lanes, leaf = self.shape, self.lanes, self.factors[0]
+        check_size(shape, leaf, lanes)
         for node, width in zip(self.inner_nodes[:-1], self.widths[:-1], strict=True):
-            check_size((*(shape[n] for n in mode_tree.leaves(node)), width), itemsize, lanes)
+            check_size((*(shape[n] for n in mode_tree.leaves(node)), width), leaf, lanes)
         weights = self._weights()
 
         def formed(node: mode_tree.Node) -> Array:

@@ -20,10 +20,11 @@ BALANCED = 1e-9
 class SpectralFactorization(AbstractModel):
     """A balanced deep matrix factorization of depth ``L``, written ``U diag(exp(log_singular_values)) V^T``.
 
+    Made of a matrix that you have, `from_end_to_end`; of balanced factors, `from_factors`; or of all the arrays below.
+
     Balanced factors are determined, up to rotations between them, by their product and the depth; so this is all there
     is to know about them, also where a singular value is far below what floating point can hold, and for depths that
-    are no integers. Made of a matrix that you have, `from_end_to_end`, of balanced factors, `from_factors`, or of all
-    the arrays below.
+    are no integers.
 
     Attributes
     ----------

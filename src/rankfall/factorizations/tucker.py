@@ -157,7 +157,7 @@ class TuckerFactorization(AbstractFactorization):
         array([[2., 2.],
                [2., 2.]])
         """
-        check_size(self.shape, self.factors[0].dtype.itemsize, self.lanes or 1)
+        check_size(self.shape, self.factors[0], self.lanes)
         *matrices, tensor = self.factors
         for w in matrices:
             tensor = _first_mode_last(tensor, w)
