@@ -10,14 +10,16 @@ PIP_INSTALL = $(PY) -m pip install -q --disable-pip-version-check -c constraints
 LOCK := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test lint bench clean
+.PHONY: help install reproduce test test-versions lint bench workarounds clean
 
 help:
 	@echo "make install     set up .venv with rankfall in it"
 	@echo "make reproduce   redo every figure and its claims into out/ (ARGS=... go to 'rankfall reproduce')"
 	@echo "make test        tests and documentation examples"
+	@echo "make test-versions  a part of the tests with the lowest and the highest JAX that pyproject.toml allows"
 	@echo "make lint        style, types and the direction of imports"
 	@echo "make bench       compare speed with the published training loop (fetches PyTorch)"
+	@echo "make workarounds   which workarounds for the run time the installed versions still need"
 	@echo "make clean       remove .venv, out/ and caches"
 
 install: $(VENV)/.installed
@@ -29,6 +31,9 @@ test: $(VENV)/.installed-test
 	@# Two processes: threads of their own would only wait for each other.
 	OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
+test-versions:
+	@PYTHON="$(PYTHON)" sh tests/versions.sh $(ARGS)
+
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -37,6 +42,9 @@ lint: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-bench
 	$(PY) benchmarks/run.py $(ARGS)
+
+workarounds: $(VENV)/.installed
+	$(PY) benchmarks/workarounds.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

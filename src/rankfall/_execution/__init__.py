@@ -3,7 +3,7 @@
 from .batches import LARGE, TOGETHER, alone, lanes_together
 from .blas import blas_threads, threads_for
 from .compiling import compiled, known_compiler, make_room
-from .cores import VARIABLE, bound, cores
+from .cpus import VARIABLE, bound, cores
 from .hints import in_one_function, takes_hint
 from .interrupts import interrupts, raise_if_interrupted
 from .precision import double_precision, is_tracing

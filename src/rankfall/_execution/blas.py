@@ -8,7 +8,7 @@ from typing import Any
 
 import threadpoolctl
 
-from .cores import cores
+from .cpus import cores
 
 # Decompositions of fewer rows gain nothing from a second thread, and beside other work threads wait for each other:
 # ten times as long has been seen.

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from .blas import blas_threads
-from .cores import bound, cores
+from .cpus import bound, cores
 
 
 def side_by_side(tasks: Sequence[Callable[[], Any]], threads: int | None = None) -> list[Any]:
