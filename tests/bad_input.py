@@ -264,6 +264,7 @@ MODELS = {
             lambda k: CP.init(THREE, 2, scale=1.0, key=k), lambda k: TUCKER.init(THREE, scale=1.0, key=k),
             lambda k: TREE.init(THREE, 2, scale=1.0, key=k), lambda k: NETWORKS.AffineRepresentation(2, 2, key=k),
             lambda k: start(key=k))],
+    "function": [lambda f=f: rf.measures.grid_tensor(f, EYE, 2) for f in (3, None, "a", EYE)],
     "network": [lambda n=n: NETWORKS.GridNetwork(n, EYE, 2) for n in (3, None, "a", EYE)],
     "widths[2]": [lambda w=w: TREE.init([3] * 4, [2, 2, w], **DRAWN) for w in (0, 1.5, "a", None, True)],
     "ranks[2]": [lambda r=r: TUCKER.init(THREE, [2, 2, r], **DRAWN) for r in (0, 1.5, "a", None, True)],
