@@ -10,6 +10,7 @@ import pydantic
 import xarray as xr
 
 from .. import _checks
+from .._types import Self
 from ..claims import Claim
 
 
@@ -22,7 +23,7 @@ class UserFile(pydantic.BaseModel):
     sha256: str
 
     @classmethod
-    def of(cls, path: Any, content: bytes, **read: Any) -> Any:
+    def of(cls, path: str | Path, content: bytes, **read: object) -> Self:
         """Describe a file by its path and content; ``read`` is what was read out of it."""
         return cls(file=Path(path).name, sha256=hashlib.sha256(content).hexdigest(), **read)
 
@@ -56,7 +57,7 @@ class FileOption:
     example: str
     read: Callable[[Any, Any, bytes], UserFile]
 
-    def put_into(self, settings: Settings, path: Any) -> Settings:
+    def put_into(self, settings: Settings, path: str | Path) -> Settings:
         """Return the settings with what was read of the file."""
         content = _checks.content(self.name, path, self.wanted)
         return settings.model_copy(update={self.name: self.read(settings, path, content)})
