@@ -112,6 +112,7 @@ CASES = {
     "key": [lambda k=k: start(key=k) for k in (None, 0, jax.random.PRNGKey(0), jax.random.split(KEY, (2, 2)), "0",
             np.float16, jax.random.split(KEY, 3)[:0])]
     + [lambda k=k: rf.low_rank_completion((5, 5), 1, 3, key=k) for k in (None, jax.random.split(KEY, 2))]
+    + [lambda f=f: f(THREE, 1, 20, key=0) for f in (rf.low_cp_rank_completion, rf.low_hierarchical_rank_completion)]
     + [lambda k=k, f=f: f(EYE, key=k) for k in (None, 0, jax.random.split(KEY, 2)) for f in (bracket, published)],
     "factors": [lambda f=f: START(f) for f in ([], "ab", None, EYE, [EYE, np.eye(3)], [np.ones((4, 2, 2)), EYE],
                 [np.ones((4, 2, 2)), np.ones((3, 2, 2))], [np.ones(2)], [np.ones((0, 2))], [1j * EYE], [[["a"]]],
@@ -264,6 +265,7 @@ MODELS = {
             lambda k: CP.init(THREE, 2, scale=1.0, key=k), lambda k: TUCKER.init(THREE, scale=1.0, key=k),
             lambda k: TREE.init(THREE, 2, scale=1.0, key=k), lambda k: NETWORKS.AffineRepresentation(2, 2, key=k),
             lambda k: start(key=k))],
+    "function": [lambda f=f: rf.measures.grid_tensor(f, EYE, 2) for f in (3, None, "a", EYE)],
     "network": [lambda n=n: NETWORKS.GridNetwork(n, EYE, 2) for n in (3, None, "a", EYE)],
     "widths[2]": [lambda w=w: TREE.init([3] * 4, [2, 2, w], **DRAWN) for w in (0, 1.5, "a", None, True)],
     "ranks[2]": [lambda r=r: TUCKER.init(THREE, [2, 2, r], **DRAWN) for r in (0, 1.5, "a", None, True)],

@@ -6,11 +6,13 @@ import operator
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from ._types import DTypeLike
 
 _TRACED = "traced by JAX (inside jit, vmap or grad)"
 _NUMBERS = "an array of real numbers (rows of one length)"
@@ -20,7 +22,7 @@ _MOST_NUMBERS = 2**36
 MEMORY = 2**33
 
 
-def positive(name: str, value: Any, remedy: str = "") -> np.ndarray:
+def positive(name: str, value: object, remedy: str = "") -> np.ndarray:
     """Return positive finite numbers (an array is checked entry by entry); refuse anything else."""
     try:
         came = np.empty(0) if array(name, value).dtype.kind == "b" else real(name, value)
@@ -31,12 +33,12 @@ def positive(name: str, value: Any, remedy: str = "") -> np.ndarray:
     return came
 
 
-def positive_number(name: str, value: Any, remedy: str = "") -> float:
+def positive_number(name: str, value: object, remedy: str = "") -> float:
     """Return one positive finite number; refuse anything else."""
     return float(positive(name, number(name, value, remedy), remedy))
 
 
-def not_negative_number(name: str, value: Any, remedy: str = "") -> float:
+def not_negative_number(name: str, value: object, remedy: str = "") -> float:
     """Return one finite number of at least zero; refuse anything else."""
     found = number(name, value, remedy)
     if not (np.isfinite(found) and found >= 0):
@@ -44,7 +46,7 @@ def not_negative_number(name: str, value: Any, remedy: str = "") -> float:
     return found
 
 
-def positive_integer(name: str, value: Any, remedy: str = "") -> int:
+def positive_integer(name: str, value: object, remedy: str = "") -> int:
     """Return an integer of at least one; refuse anything else."""
     return integer(name, value, 1, remedy)
 
@@ -58,7 +60,7 @@ def finite(name: str, value: np.ndarray, remedy: str = "") -> None:
         raise ValueError(f"{name} holds {value[where]} at index {where}, but must be finite{_tail(remedy)}.")
 
 
-def array(name: str, value: Any, expected: str = _NUMBERS) -> np.ndarray:
+def array(name: str, value: object, expected: str = _NUMBERS) -> np.ndarray:
     """Return what NumPy makes of a value; refuse what it makes nothing of, such as rows of unequal length."""
     try:
         return np.asarray(value)
@@ -66,7 +68,7 @@ def array(name: str, value: Any, expected: str = _NUMBERS) -> np.ndarray:
         raise ValueError(f"{name} is {shortened(value)}, but must be {expected}.") from None
 
 
-def real(name: str, value: Any, dtype: Any = np.float64) -> np.ndarray:
+def real(name: str, value: object, dtype: DTypeLike = np.float64) -> np.ndarray:
     """Return an array of real numbers; refuse words, complex numbers and rows of unequal length.
 
     Objects (``None``, fractions) count where each turns into a number. ``None``, the masked entries of a masked array
@@ -95,22 +97,23 @@ def real(name: str, value: Any, dtype: Any = np.float64) -> np.ndarray:
     return narrow
 
 
-def number(name: str, value: Any, remedy: str = "") -> float:
+def number(name: str, value: object, remedy: str = "") -> float:
     """Return one real number; refuse anything else."""
     came = array(name, value, f"a real number{_tail(remedy)}")
     try:
-        if came.ndim == 0 and (came.dtype.kind in "iuf" or (came.dtype == object and isinstance(value, numbers.Real))):
+        plain = came.dtype.kind in "iuf" or (came.dtype == object and isinstance(value, numbers.Real))
+        if came.ndim == 0 and plain and isinstance(value, SupportsFloat):
             return float(value)
     except OverflowError:  # an integer beyond all floats
         pass
     raise ValueError(f"{name} is {shortened(value)}, but must be a real number{_tail(remedy)}.")
 
 
-def integer(name: str, value: Any, least: int, remedy: str = "") -> int:
+def integer(name: str, value: object, least: int, remedy: str = "") -> int:
     """Return an integer of at least ``least`` that computers count to; refuse anything else."""
     try:
-        whole = least - 1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
+        whole = operator.index(value) if isinstance(value, SupportsIndex) and not isinstance(value, bool) else least - 1
+    except TypeError:  # an array of several numbers, or of no integers
         whole = least - 1
     if whole < least:
         raise ValueError(f"{name} is {shortened(value)}, but must be an integer of at least {least}{_tail(remedy)}.")
@@ -119,19 +122,19 @@ def integer(name: str, value: Any, least: int, remedy: str = "") -> int:
     return whole
 
 
-def flag(name: str, value: Any) -> None:
+def flag(name: str, value: object) -> None:
     """Refuse anything but true and false."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} is {shortened(value)}, but must be True or False.")
 
 
-def room(name: str, value: Any, count: int) -> None:
+def room(name: str, value: object, count: int) -> None:
     """Refuse a size that asks for more numbers than a memory holds."""
     if count > _MOST_NUMBERS:
         raise ValueError(f"{name} is {shortened(value)}, but no memory holds the {count:.1e} numbers it asks for.")
 
 
-def effective_rank(name: str, value: Any) -> float:
+def effective_rank(name: str, value: object) -> float:
     """Return a number that an effective rank can be; refuse anything else."""
     came = number(name, value)
     if not 1 <= came < np.inf:
@@ -139,7 +142,7 @@ def effective_rank(name: str, value: Any) -> float:
     return came
 
 
-def sign(name: str, value: Any) -> int | None:
+def sign(name: str, value: object) -> int | None:
     """Return the sign of a determinant as +1 or -1, ``None`` for none in particular; refuse anything else."""
     if value is None:
         return None
@@ -152,10 +155,10 @@ def sign(name: str, value: Any) -> int | None:
     return int(came)
 
 
-def position(name: str, value: Any) -> tuple[int, int]:
+def position(name: str, value: object) -> tuple[int, int]:
     """Return row and column of an entry of a 2x2 matrix; refuse anything else."""
     try:
-        row, column = (integer(name, i, 0) for i in value)
+        row, column = [integer(name, i, 0) for i in value] if isinstance(value, Iterable) else (2, 2)
     except (TypeError, ValueError):
         row = column = 2
     if max(row, column) > 1:
@@ -166,21 +169,21 @@ def position(name: str, value: Any) -> tuple[int, int]:
     return row, column
 
 
-def sequence(name: str, value: Any, expected: str) -> list[Any]:
+def sequence(name: str, value: object, expected: str) -> list[Any]:
     """Return the members of a list or tuple; refuse anything else, an array too, whose first axis may be lanes."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise ValueError(f"{name} is {shortened(value)}, but must be {expected}.")
     return list(value)
 
 
-def folder(name: str, value: Any) -> Path:
+def folder(name: str, value: object) -> Path:
     """Return the path of a folder, there or not; refuse anything else."""
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise ValueError(f"{name} is {shortened(value)}, but must be the path of a folder, such as 'out'.")
     return Path(value)
 
 
-def content(name: str, value: Any, expected: str) -> bytes:
+def content(name: str, value: object, expected: str) -> bytes:
     """Return what is in a file; refuse what is no path, and a file that cannot be read."""
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise ValueError(f"{name} is {shortened(value)}, but must be the path of {expected}.")
@@ -191,28 +194,28 @@ def content(name: str, value: Any, expected: str) -> bytes:
         raise ValueError(f"{name} is {str(value)!r}, but it cannot be read ({reason}); give {expected}.") from None
 
 
-def matrix_shape(name: str, value: Any) -> tuple[int, int]:
+def matrix_shape(name: str, value: object) -> tuple[int, int]:
     """Return rows and columns; refuse anything but two integers of at least one."""
-    listed = isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim == 1)
-    if not listed or len(value) != 2:
+    extents = _extents(value)
+    if len(extents) != 2:
         raise ValueError(f"{name} is {shortened(value)}, but must be (rows, columns).")
     return (
-        integer(f"{name}'s number of rows", value[0], 1),
-        integer(f"{name}'s number of columns", value[1], 1),
+        integer(f"{name}'s number of rows", extents[0], 1),
+        integer(f"{name}'s number of columns", extents[1], 1),
     )
 
 
-def tensor_shape(name: str, value: Any) -> tuple[int, ...]:
+def tensor_shape(name: str, value: object) -> tuple[int, ...]:
     """Return the extents of a tensor; refuse anything but two or more integers of at least one."""
-    listed = isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim == 1)
-    if not listed or len(value) < 2:
+    extents = _extents(value)
+    if len(extents) < 2:
         raise ValueError(
             f"{name} is {shortened(value)}, but must be the extents of two modes or more, such as (8, 8, 8)."
         )
-    return tuple(integer(f"{name}[{n}]", extent, 1) for n, extent in enumerate(value))
+    return tuple(integer(f"{name}[{n}]", extent, 1) for n, extent in enumerate(extents))
 
 
-def indices(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+def indices(name: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
     """Return places of entries; refuse anything but integers inside a matrix or tensor."""
     order = len(shape)
     each, kind = ("a row and a column", "matrix") if order == 2 else ("one for each mode", "tensor")
@@ -245,23 +248,26 @@ def chain(factors: Sequence[Any]) -> None:
             raise ValueError(f"{came}, but all factors must have the same lanes; the lane axis comes first.")
 
 
-def key(name: str, value: Any, lanes: bool = False) -> None:
+def key(name: str, value: object, lanes: bool = False) -> None:
     """Refuse anything but a JAX key (or, with ``lanes``, one axis of them)."""
     not_traced(name, value, "an array of keys gives one lane for each")
-    typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    if not typed or value.ndim > lanes or 0 in value.shape:
-        came = f"has shape {value.shape}" if typed else f"is {shortened(value)}"
-        kinds = "a key or an array of keys" if lanes else "a single key"
-        raise ValueError(f"{name} {came}, but must be {kinds}; make one with jax.random.key(0).")
+    if not isinstance(value, jax.Array) or not jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        came = f"is {shortened(value)}"
+    elif value.ndim > lanes or 0 in value.shape:
+        came = f"has shape {value.shape}"
+    else:
+        return
+    kinds = "a key or an array of keys" if lanes else "a single key"
+    raise ValueError(f"{name} {came}, but must be {kinds}; make one with jax.random.key(0).")
 
 
-def not_traced(name: str, value: Any, remedy: str = "") -> None:
+def not_traced(name: str, value: object, remedy: str = "") -> None:
     """Refuse what has no value yet, because JAX is tracing the function that makes it."""
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
         raise ValueError(f"{name} is {_TRACED}, but must have a value; call this outside{_tail(remedy)}.")
 
 
-def shortened(value: Any) -> str:
+def shortened(value: object) -> str:
     """Write what came on one line, cut where it is long."""
     if isinstance(value, jax.core.Tracer):
         return _TRACED
@@ -273,7 +279,7 @@ def shortened(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def one_of(name: str, value: Any, known: Iterable[str]) -> None:
+def one_of(name: str, value: object, known: Iterable[str]) -> None:
     """Refuse a word outside the known ones, and tell the nearest."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
@@ -282,7 +288,7 @@ def one_of(name: str, value: Any, known: Iterable[str]) -> None:
         raise ValueError(f"{name} is {shortened(value)}, but must be one of {', '.join(map(repr, known))}{tail}.")
 
 
-def precision(name: str, value: Any) -> str:
+def precision(name: str, value: object) -> str:
     """Return the name of a floating-point type that training runs in; refuse any other."""
     word = value
     if isinstance(value, str | type | np.dtype):
@@ -291,13 +297,18 @@ def precision(name: str, value: Any) -> str:
         except TypeError:
             pass
     one_of(name, word, ("float64", "float32"))
-    return word
+    return str(word)
 
 
 def same_shape(name: str, shape: tuple[int, ...], expected: tuple[int, ...], remedy: str = "") -> None:
     """Refuse an array whose shape is not the expected one."""
     if tuple(shape) != tuple(expected):
         raise ValueError(f"{name} has shape {tuple(shape)}, but must have shape {tuple(expected)}{_tail(remedy)}.")
+
+
+def _extents(value: object) -> list[Any]:
+    """Members of a tuple, a list or a vector of NumPy; of anything else none."""
+    return list(value) if isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim == 1) else []
 
 
 def _without_na(came: np.ndarray) -> np.ndarray:

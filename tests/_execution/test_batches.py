@@ -88,7 +88,7 @@ def test_lanes_of_large_matrices_go_one_by_one():
     problem = rf.low_rank_completion((64, 64), 2, 1000, key=jax.random.key(0))
     start = rf.MatrixFactorization.init((64, 64), 3, scale=1e-3, key=jax.random.split(jax.random.key(1), 2))
     rule = rf.GradientDescent(1e-4)
-    assert [len(group) for group in rule._groups(start)] == [1, 1]
+    assert [len(group) for group in rule.groups(start)] == [1, 1]
     assert rf.train(problem, start, rule, stop=rf.Stop(steps=5), progress=False).final.lanes == 2
     small = rf.MatrixFactorization.init((8, 8), 3, scale=1e-3, key=jax.random.split(jax.random.key(1), 2))
-    assert [len(group) for group in rule._groups(small)] == [2]
+    assert [len(group) for group in rule.groups(small)] == [2]

@@ -134,7 +134,6 @@ BAD = {
     "frobenius": ({"frobenius": 0.0}, "frobenius is 0.0"),
     "loss": ({"loss": "l2"}, "loss is 'l2'"),
     "dtype": ({"dtype": "complex64"}, "dtype is 'complex64'"),
-    "key": ({"key": 0}, "key is 0"),
 }
 
 

@@ -80,7 +80,6 @@ def test_bipartitions_and_their_ranks():
 
 def test_refusals():
     for make, words in (
-        (lambda: grid_tensor(3, POINTS, 3), "function is 3"),
         (lambda: grid_tensor(lambda x: 0.0, POINTS), "points is .* list of two arrays"),
         (lambda: grid_tensor(lambda x: 0.0, [POINTS]), "points is .* list of two arrays"),
         (lambda: grid_tensor(lambda x: 0.0, POINTS[:, 0], 3), r"shape \(4,\).*points\[:, None\]"),

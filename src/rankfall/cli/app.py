@@ -6,12 +6,18 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .._execution import VARIABLE, bound, bounded, cores
 from .files import offer, takes_files
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from ..claims import Claim
+    from ..statements import Comparison
 
 app = typer.Typer(
     name="rankfall",
@@ -281,7 +287,7 @@ def _print_statements(claims: list[tuple[str, Any]]) -> None:
         console.print(Padding(Text(f"{numbers}{against}", style="dim"), (0, 0, 0, 4)))
 
 
-def _print_verdicts(comparison: Any) -> None:
+def _print_verdicts(comparison: "Comparison") -> None:
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
@@ -295,7 +301,7 @@ def _print_verdicts(comparison: Any) -> None:
         console.print(Padding(one.why, (0, 0, 0, 4)))
 
 
-def _verdict(claim: Any) -> Any:
+def _verdict(claim: "Claim") -> "Text":
     from rich.text import Text
 
     words = "holds" if claim.ok else "control did not fail" if claim.holds else "DOES NOT HOLD"

@@ -1,6 +1,7 @@
 """What problem a word of the command line means."""
 
 import csv
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def problem_of(word: str, extent: int, rank: int, observed: int | None) -> Any:
     return problems.MatrixCompletion.from_dense(_npy(word) if kind == ".npy" else _csv(word))
 
 
-def _drawn(make: Any, *arguments: Any) -> Any:
+def _drawn(make: Callable[..., Any], *arguments: object) -> Any:
     *sizes, key = arguments
     return make(*sizes, key=key)
 

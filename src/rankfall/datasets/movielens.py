@@ -1,6 +1,8 @@
 """MovieLens 100K: ratings of films by users, a matrix of which 6 % are known, from the user's own copy of the file."""
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ _USER, _ITEM, _RATING, _TIMESTAMP = range(4)
 _LINE = re.compile(r"-?\d{1,18}(\t-?\d{1,18}){3} *")
 
 
-def read_movielens(path: Any, *, shape: Any = None, **options: Any) -> MatrixCompletion:
+def read_movielens(path: str | Path, *, shape: Sequence[int] | None = None, **options: Any) -> MatrixCompletion:
     r"""Read the ratings of MovieLens 100K, or of a part of it: completion with a row an item and a column a user.
 
     Parameters
@@ -60,7 +62,9 @@ def read_movielens(path: Any, *, shape: Any = None, **options: Any) -> MatrixCom
     return ratings("path", path, _checks.content("path", path, WANTED), shape, **options)
 
 
-def ratings(name: str, path: Any, content: bytes, shape: Any = None, **options: Any) -> MatrixCompletion:
+def ratings(
+    name: str, path: str | Path, content: bytes, shape: Sequence[int] | None = None, **options: Any
+) -> MatrixCompletion:
     """Make a problem of the content of a file that was given as the argument ``name``."""
     table = _table(name, path, content)
     indices, values = table[:, [_ITEM, _USER]] - 1, table[:, _RATING]
@@ -79,7 +83,7 @@ def ratings(name: str, path: Any, content: bytes, shape: Any = None, **options: 
     return MatrixCompletion.from_coo(indices, values, size, **options)
 
 
-def _table(name: str, path: Any, content: bytes) -> np.ndarray:
+def _table(name: str, path: str | Path, content: bytes) -> np.ndarray:
     """Return the four columns as integers, checked."""
     # Bytes outside of ASCII are no numbers, and are found with the lines that hold them.
     lines = [line for line in content.decode("ascii", errors="replace").splitlines() if line.strip()]
@@ -100,5 +104,5 @@ def _table(name: str, path: Any, content: bytes) -> np.ndarray:
     return table
 
 
-def _bad(name: str, path: Any, what: str) -> ValueError:
+def _bad(name: str, path: str | Path, what: str) -> ValueError:
     return ValueError(f"{name} is {str(path)!r}, but {what}; it {_LINES}.")

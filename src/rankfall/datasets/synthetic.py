@@ -1,12 +1,11 @@
 """Random low-rank matrices, observed entry by entry or through Gaussian measurements."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from .. import _checks
 from .._execution import double_precision
+from .._types import DTypeLike, Key
 from ..problems import MatrixCompletion, MatrixSensing
 
 
@@ -15,11 +14,11 @@ def low_rank_completion(
     rank: int,
     observed: int,
     *,
-    key: Any,
+    key: Key,
     noise: float = 0.0,
     frobenius: float | None = None,
     loss: str = "half_sse",
-    dtype: Any = "float64",
+    dtype: DTypeLike = "float64",
 ) -> MatrixCompletion:
     """Completion of a random low-rank matrix from entries drawn without replacement.
 
@@ -67,11 +66,11 @@ def low_rank_sensing(
     rank: int,
     measurements: int,
     *,
-    key: Any,
+    key: Key,
     noise: float = 0.0,
     frobenius: float | None = None,
     loss: str = "half_sse",
-    dtype: Any = "float64",
+    dtype: DTypeLike = "float64",
 ) -> MatrixSensing:
     """Sensing of a random low-rank matrix through Gaussian matrices with entries of deviation ``1/rows``.
 
@@ -118,10 +117,10 @@ def commuting_sensing(
     rank: int,
     measurements: int,
     *,
-    key: Any,
+    key: Key,
     frobenius: float | None = None,
     loss: str = "half_sse",
-    dtype: Any = "float64",
+    dtype: DTypeLike = "float64",
 ) -> MatrixSensing:
     """Sensing of a random positive semidefinite matrix through positive semidefinite measurements that commute.
 
@@ -182,7 +181,7 @@ def commuting_sensing(
     return MatrixSensing(a, np.einsum("nij,ij->n", a, truth), loss=loss, dtype=dtype, truth=truth)
 
 
-def _truth(shape: tuple[int, int], rank: int, frobenius: float | None, key: Any) -> tuple[np.ndarray, Any]:
+def _truth(shape: tuple[int, int], rank: int, frobenius: float | None, key: Key) -> tuple[np.ndarray, list[Key]]:
     rows, columns = _checks.matrix_shape("shape", shape)
     _checks.room("shape", shape, rows * columns)
     _checks.key("key", key)
@@ -202,7 +201,7 @@ def scaled(array: np.ndarray, frobenius: float) -> np.ndarray:
     return np.asarray(array * (frobenius / np.linalg.norm(array)))
 
 
-def observe(truth: np.ndarray, observed: int, noise: float, choose: Any, disturb: Any) -> tuple[np.ndarray, np.ndarray]:
+def observe(truth: np.ndarray, observed: int, noise: float, choose: Key, disturb: Key) -> tuple[np.ndarray, np.ndarray]:
     """Draw places without replacement; return them, and the values there with noise."""
     with double_precision():
         flat = np.asarray(jax.random.choice(choose, truth.size, (observed,), replace=False))
@@ -210,7 +209,7 @@ def observe(truth: np.ndarray, observed: int, noise: float, choose: Any, disturb
     return indices, truth[tuple(indices.T)] + _noise(disturb, observed, noise)
 
 
-def _noise(key: Any, count: int, deviation: float) -> np.ndarray:
+def _noise(key: Key, count: int, deviation: float) -> np.ndarray:
     size = _checks.number("noise", deviation)
     if not 0 <= size < np.inf:
         raise ValueError(f"noise is {size}, but must be a standard deviation of zero or more.")

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
 from .. import _checks
 from .._execution import double_precision
+from .._types import DTypeLike, Key, TreeLike
 from ..measures import mode_tree
 from ..measures.khatri_rao import khatri_rao
 from ..problems import TensorCompletion
@@ -20,11 +20,11 @@ def low_cp_rank_completion(
     rank: int,
     observed: int,
     *,
-    key: Any,
+    key: Key,
     noise: float = 0.0,
     frobenius: float = 1.0,
     loss: str = "mse",
-    dtype: Any = "float64",
+    dtype: DTypeLike = "float64",
 ) -> TensorCompletion:
     """Completion of a random tensor of low CP rank from entries drawn without replacement.
 
@@ -71,7 +71,7 @@ def low_cp_rank_completion(
     half = (len(size) + 1) // 2
     _checks.room("rank", rank, rank * (math.prod(size[:half]) + math.prod(size[half:])))
 
-    def draw(key: Any) -> np.ndarray:
+    def draw(key: Key) -> np.ndarray:
         vectors = _normal(key, [(extent, rank) for extent in size])
         return _joined(vectors, np.ones((rank, 1))).reshape(size)
 
@@ -80,15 +80,15 @@ def low_cp_rank_completion(
 
 def low_hierarchical_rank_completion(
     shape: Sequence[int],
-    rank: Any,
+    rank: int | Sequence[int],
     observed: int,
     *,
-    key: Any,
-    tree: Any = None,
+    key: Key,
+    tree: TreeLike | None = None,
     noise: float = 0.0,
     frobenius: float = 1.0,
     loss: str = "mse",
-    dtype: Any = "float64",
+    dtype: DTypeLike = "float64",
 ) -> TensorCompletion:
     """Completion of a random tensor of low hierarchical rank from entries drawn without replacement.
 
@@ -143,7 +143,7 @@ def low_hierarchical_rank_completion(
     below = sum(math.prod(size[n] for n in mode_tree.leaves(node)) for node in mode_tree.nodes(root)[:-1])
     _checks.room("rank", rank, max(ranks) * below)
 
-    def draw(key: Any) -> np.ndarray:
+    def draw(key: Key) -> np.ndarray:
         weights = iter(_normal(key, list(_shapes(root, size, [1, *ranks]))))
         modes = mode_tree.leaves(root)
         along = _formed(root, weights).reshape([size[n] for n in modes])
@@ -152,7 +152,7 @@ def low_hierarchical_rank_completion(
     return _completion(draw, observed, key, noise, frobenius, loss, dtype)
 
 
-def _size(shape: Any, observed: Any, key: Any) -> tuple[int, ...]:
+def _size(shape: Sequence[int], observed: int, key: Key) -> tuple[int, ...]:
     """Check what all generators take; return the extents."""
     size = _checks.tensor_shape("shape", shape)
     entries = math.prod(size)
@@ -164,7 +164,13 @@ def _size(shape: Any, observed: Any, key: Any) -> tuple[int, ...]:
 
 
 def _completion(
-    draw: Callable[[Any], np.ndarray], observed: int, key: Any, noise: float, frobenius: float, loss: str, dtype: Any
+    draw: Callable[[Key], np.ndarray],
+    observed: int,
+    key: Key,
+    noise: float,
+    frobenius: float,
+    loss: str,
+    dtype: DTypeLike,
 ) -> TensorCompletion:
     frobenius = _checks.positive_number("frobenius", frobenius)
     with double_precision():
@@ -174,7 +180,7 @@ def _completion(
     return TensorCompletion.from_coo(indices, values, truth.shape, loss=loss, dtype=dtype, truth=truth)
 
 
-def _normal(key: Any, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+def _normal(key: Key, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
     """Draw standard Gaussian matrices of these shapes, all at once."""
     ends = np.cumsum([rows * columns for rows, columns in shapes])
     with double_precision():
@@ -182,7 +188,7 @@ def _normal(key: Any, shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
     return [part.reshape(one) for part, one in zip(np.split(flat, ends[:-1]), shapes, strict=True)]
 
 
-def _ranks(rank: Any, levels: int) -> list[int]:
+def _ranks(rank: int | Sequence[int], levels: int) -> list[int]:
     """Rank of each level below the root."""
     if not isinstance(rank, tuple | list):
         return [_checks.positive_integer("rank", rank)] * levels

@@ -3,13 +3,13 @@
 import io
 import zipfile
 import zlib
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 
 def targets(
-    file: Any, content: bytes, ranks: list[int], shape: tuple[int, ...], fewest: int
+    file: str | Path, content: bytes, ranks: list[int], shape: tuple[int, ...], fewest: int
 ) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
     """Return tensors of one shape and orders of observation by rank, checked, of the content of a file.
 
@@ -25,7 +25,7 @@ def targets(
     return tensors, orders
 
 
-def _arrays(file: Any, content: bytes, names: list[str]) -> dict[str, np.ndarray]:
+def _arrays(file: str | Path, content: bytes, names: list[str]) -> dict[str, np.ndarray]:
     remedy = f"write one by np.savez with numbers as {', '.join(names)}"
     # np.load would read a bare array too, and takes anything else for a pickle.
     if not zipfile.is_zipfile(io.BytesIO(content)):
@@ -42,7 +42,7 @@ def _arrays(file: Any, content: bytes, names: list[str]) -> dict[str, np.ndarray
     return arrays
 
 
-def _tensor(file: Any, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _tensor(file: str | Path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return the tensor, scaled to norm one as the sizes of the starts ask for."""
     if array.shape != shape or array.dtype.kind not in "iuf":
         found = f"shape {array.shape} and dtype {array.dtype}"
@@ -55,7 +55,7 @@ def _tensor(file: Any, name: str, array: np.ndarray, shape: tuple[int, ...]) -> 
     return np.asarray(tensor / norm)
 
 
-def _order(file: Any, name: str, array: np.ndarray, shape: tuple[int, ...], fewest: int) -> np.ndarray:
+def _order(file: str | Path, name: str, array: np.ndarray, shape: tuple[int, ...], fewest: int) -> np.ndarray:
     count = int(np.prod(shape))
     if array.shape != (count,) or array.dtype.kind not in "iu":
         raise _bad(file, f"its {name} has shape {array.shape} and dtype {array.dtype}; it must hold {count} integers")
@@ -72,5 +72,5 @@ def _order(file: Any, name: str, array: np.ndarray, shape: tuple[int, ...], fewe
     return array.astype(np.int64)
 
 
-def _bad(file: Any, what: str) -> ValueError:
+def _bad(file: str | Path, what: str) -> ValueError:
     return ValueError(f"targets is {str(file)!r}, but {what}.")

@@ -10,6 +10,7 @@ import pydantic
 import xarray as xr
 
 from .. import _checks
+from .._types import Self
 from ..claims import Claim
 
 
@@ -22,7 +23,7 @@ class UserFile(pydantic.BaseModel):
     sha256: str
 
     @classmethod
-    def of(cls, path: Any, content: bytes, **read: Any) -> Any:
+    def of(cls, path: str | Path, content: bytes, **read: object) -> Self:
         """Describe a file by its path and content.
 
         Parameters
@@ -76,7 +77,7 @@ class FileOption:
     example: str
     read: Callable[[Any, Any, bytes], UserFile]
 
-    def put_into(self, settings: Settings, path: Any) -> Settings:
+    def put_into(self, settings: Settings, path: str | Path) -> Settings:
         r"""Read a file into the settings.
 
         Parameters

@@ -1,7 +1,6 @@
 """NumPy arrays in, NumPy arrays out; JAX arrays (and tracers) in, JAX arrays out."""
 
 from types import ModuleType
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ from .. import _checks
 from .._types import Array, Matrices
 
 
-def namespace(*arrays: Any) -> ModuleType:
+def namespace(*arrays: object) -> ModuleType:
     """Return ``jax.numpy`` when any argument is a JAX array, NumPy otherwise."""
     return jnp if any(isinstance(a, jax.Array) for a in arrays) else np
 
@@ -20,7 +19,7 @@ def namespace(*arrays: Any) -> ModuleType:
 _PRECISIONS = (np.float32, np.float64)
 
 
-def floating(name: str, value: Any) -> Array:
+def floating(name: str, value: object) -> Array:
     """Return an array of floating-point numbers, in the precision it came in where that is float32 or float64."""
     if isinstance(value, jax.Array):
         if jnp.issubdtype(value.dtype, jax.dtypes.extended) or jnp.issubdtype(value.dtype, jnp.complexfloating):
@@ -31,7 +30,7 @@ def floating(name: str, value: Any) -> Array:
     return _checks.real(name, value)
 
 
-def matrices(name: str, value: Any) -> Matrices:
+def matrices(name: str, value: object) -> Matrices:
     """Return a float array of at least two dimensions, or say what came instead."""
     array = floating(name, value)
     if array.ndim < 2 or 0 in array.shape[-2:]:

@@ -7,11 +7,11 @@ rank.
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._types import ArrayLike, Key
 from ._cp_exact import exact_rank
 from ._cp_input import generator, normalised
 from ._cp_search import BorderEvidence, Search
@@ -52,10 +52,10 @@ class CPRankBracket:
 
 
 def cp_rank_bracket(
-    tensor: Any,
+    tensor: ArrayLike,
     rtol: float = 1e-3,
     *,
-    key: Any,
+    key: Key,
     max_rank: int | None = None,
     restarts: int = 8,
     sweeps: int = 200,

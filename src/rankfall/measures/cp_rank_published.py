@@ -1,18 +1,18 @@
 """The estimate of CP rank that the released code of the talk used: for comparison with its figures, no certificate."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._types import ArrayLike, Key
 from ._cp_fit import balanced, full
 from ._cp_input import generator, normalised
 from .khatri_rao import khatri_rao
 
 
 def published_rank_estimate(
-    tensor: Any, *, key: Any, mse: float = 1e-6, max_rank: int | None = None, sweeps: int = 1000
+    tensor: ArrayLike, *, key: Key, mse: float = 1e-6, max_rank: int | None = None, sweeps: int = 1000
 ) -> int:
     """Estimate the CP rank as the released code of Razin and Cohen (2020) did, for comparison with its figures only.
 

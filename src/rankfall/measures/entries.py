@@ -1,13 +1,11 @@
 """Chosen entries of a matrix, such as those that nobody observed."""
 
-from typing import Any
-
 from .. import _checks
-from .._types import Entries
+from .._types import ArrayLike, Entries
 from ._namespace import matrices
 
 
-def entries(matrix: Any, indices: Any) -> Entries:
+def entries(matrix: ArrayLike, indices: ArrayLike) -> Entries:
     """Entries at given places: with ``problem.unobserved_indices``, the ones that training was free to choose.
 
     Parameters

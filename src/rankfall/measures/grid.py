@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _checks
 from .._execution import compiled, double_precision
-from .._types import Array
+from .._types import Array, ArrayLike, Key
 from .cp_rank import CPRankBracket, cp_rank_bracket
 from .matricization import bipartitions
 from .tensor_ranks import matricization_effective_ranks, matricization_ranks
@@ -19,7 +19,9 @@ from .tensor_ranks import matricization_effective_ranks, matricization_ranks
 BLOCK = 4096
 
 
-def grid_tensor(function: Any, points: Any, positions: int | None = None, *, batched: bool = False) -> Array:
+def grid_tensor(
+    function: Callable[..., Any], points: ArrayLike, positions: int | None = None, *, batched: bool = False
+) -> Array:
     """Values of a function of N inputs at all combinations of template points, a tensor of order N.
 
     On one-hot template points it is the tensor of a tensor factorization; for any network it is the input-output
@@ -95,11 +97,11 @@ class MappingRank(NamedTuple):
 
 
 def mapping_rank(
-    function: Any,
-    points: Any,
+    function: Callable[..., Any],
+    points: ArrayLike,
     positions: int | None = None,
     *,
-    key: Any,
+    key: Key,
     rtol: float = 1e-3,
     batched: bool = False,
 ) -> MappingRank:
@@ -147,7 +149,7 @@ def mapping_rank(
     )
 
 
-def template_points(points: Any, positions: int | None) -> list[np.ndarray]:
+def template_points(points: ArrayLike, positions: int | None) -> list[np.ndarray]:
     """Return the template points of each position."""
     if positions is None:
         if isinstance(points, str) or not isinstance(points, Sequence) or len(points) < 2:
@@ -184,7 +186,7 @@ def check_grid(shape: tuple[int, ...]) -> None:
         )
 
 
-def inputs_at(templates: Sequence[Any], where: Any) -> Any:
+def inputs_at(templates: Sequence[Array], where: Array) -> Any:
     """Return the inputs at places of a grid: an array (n, positions, features), or a tuple of (n, features_n)."""
     rows = [t[where[:, n]] for n, t in enumerate(templates)]
     if len({t.shape[1] for t in templates}) > 1:

@@ -1,16 +1,16 @@
 """Matricizations: the matrices that a tensor is laid out as by cutting its modes into two parts, rows and columns."""
 
 import itertools
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike
 from ._namespace import floating
 
 
-def matricization(tensor: Any, modes: Any) -> Array:
+def matricization(tensor: ArrayLike, modes: ArrayLike) -> Array:
     """Lay a tensor out as a matrix: the rows are the given modes, the columns all others, both in C order.
 
     Unfolding and flattening are other words for it. Its effective rank is
@@ -79,7 +79,7 @@ def bipartitions(order: int) -> tuple[tuple[int, ...], ...]:
     return tuple((0, *rest) for size in range(order - 1) for rest in itertools.combinations(others, size))
 
 
-def tensor_of_order_two(name: str, value: Any) -> Array:
+def tensor_of_order_two(name: str, value: object) -> Array:
     """Return a float array of at least two modes, or say what came instead."""
     t = floating(name, value)
     if t.ndim < 2 or 0 in t.shape:
@@ -90,11 +90,11 @@ def tensor_of_order_two(name: str, value: Any) -> Array:
     return t
 
 
-def _modes(modes: Any, order: int) -> list[int]:
+def _modes(modes: ArrayLike, order: int) -> list[int]:
     expected = f"one or more different modes out of 0 to {order - 1}"
     try:
         # An array of no axes is one mode, and so is an integer of any kind.
-        listed = [modes] if np.ndim(modes) == 0 and not isinstance(modes, str | bytes) else list(modes)
+        listed = list(modes) if np.ndim(modes) and isinstance(modes, Iterable) else [modes]
         found = [_checks.integer("modes", mode, 0) for mode in listed]
     except (TypeError, ValueError):
         found = []

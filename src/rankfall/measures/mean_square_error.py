@@ -1,15 +1,13 @@
 """Errors against known data: ``(..., rows, columns)`` in, ``(...)`` out."""
 
-from typing import Any
-
 import jax
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike
 from ._namespace import floating, matrices, namespace
 
 
-def mean_square_error(matrix: Any, truth: Any, where: Any = None) -> Array:
+def mean_square_error(matrix: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None) -> Array:
     """Mean squared difference to a known matrix, over all entries or the chosen ones.
 
     Parameters

@@ -5,7 +5,7 @@ No two nodes of a tree are equal, so a node is told by itself: ``((0, 1), (2, 3)
 """
 
 import operator
-from typing import Any
+from typing import Any, SupportsIndex
 
 from .. import _checks
 
@@ -80,7 +80,7 @@ def _all_modes(count: int) -> str:
 _EXPECTED = "nested tuples of mode numbers, such as ((0, 1), (2, 3))"
 
 
-def _node(name: str, part: Any, whole: object) -> Node:
+def _node(name: str, part: object, whole: object) -> Node:
     if isinstance(part, tuple | list):
         if len(part) < 2:
             raise ValueError(
@@ -89,7 +89,7 @@ def _node(name: str, part: Any, whole: object) -> Node:
             )
         return tuple(_node(name, child, whole) for child in part)
     try:
-        mode = -1 if isinstance(part, bool) else operator.index(part)
+        mode = operator.index(part) if isinstance(part, SupportsIndex) and not isinstance(part, bool) else -1
     except TypeError:
         mode = -1
     if mode < 0:

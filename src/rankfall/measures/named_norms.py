@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import _checks
 from .._execution import double_precision
-from .._types import Array
+from .._types import Array, ArrayLike
 from ._namespace import matrices, namespace
 from .norms import (
     entrywise_norm,
@@ -48,7 +48,7 @@ _MEMBERS = {
 }
 
 
-def _sum_of_largest(matrix: Any, order: float) -> Array:
+def _sum_of_largest(matrix: ArrayLike, order: float) -> Array:
     """Ky Fan norm of any order: beyond the number of singular values it is their sum."""
     w = matrices("matrix", matrix)
     return ky_fan_norm(w, min(int(order), *w.shape[-2:]))
@@ -111,13 +111,13 @@ class NamedNorm:
         with np.errstate(over="ignore"):
             return float(np.exp2(1.0 / self.power - 1.0)) if self.known else None
 
-    def __call__(self, matrix: Any) -> Array:
+    def __call__(self, matrix: ArrayLike) -> Array:
         """Evaluate it at matrices (..., rows, columns), of NumPy or of JAX."""
         if not self.known:
             return self._each(matrix)
         return _FAMILIES[self.family](matrix, self.order) if self.function is None else self.function(matrix)
 
-    def finite(self, matrix: Any) -> np.ndarray:
+    def finite(self, matrix: ArrayLike) -> np.ndarray:
         """Evaluate it at matrices (..., rows, columns) of NumPy; refuse a value that is not finite."""
         values = np.asarray(self(matrix))
         if not np.isfinite(values).all():
@@ -128,7 +128,7 @@ class NamedNorm:
             )
         return values
 
-    def _each(self, matrix: Any) -> Array:
+    def _each(self, matrix: ArrayLike) -> Array:
         """Values of a user's function, which sees one matrix at a time: its own copy, where it could change it."""
         w = matrices("matrix", matrix)
         flat = w.reshape(math.prod(w.shape[:-2]), *w.shape[-2:])
@@ -158,7 +158,7 @@ class NamedNorm:
             ) from None
 
 
-def named_norm(argument: str, norm: Any) -> NamedNorm:
+def named_norm(argument: str, norm: object) -> NamedNorm:
     """Look a word up, or take a function; refuse anything else, under the name of the argument."""
     own = next((word for word, function in NORMS.items() if function is norm), norm)
     if isinstance(own, str):
@@ -171,12 +171,12 @@ def named_norm(argument: str, norm: Any) -> NamedNorm:
     raise ValueError(f"{argument} is {_checks.shortened(norm)}, but must be {EXPECTED}{nearest(norm)}.")
 
 
-def is_norm(word: Any) -> bool:
+def is_norm(word: object) -> bool:
     """Whether a word names a norm."""
     return isinstance(word, str) and _of_word(word) is not None
 
 
-def nearest(word: Any, others: Iterable[str] = ()) -> str:
+def nearest(word: object, others: Iterable[str] = ()) -> str:
     """End of a message about an unknown word: the norm, or the other word, nearest to it, where one is near."""
     if not isinstance(word, str):
         return ""
@@ -188,7 +188,7 @@ def nearest(word: Any, others: Iterable[str] = ()) -> str:
     return "".join(f"; {one!r} is the nearest" for one in near)
 
 
-def norm(matrix: Any, kind: str | Callable[[Any], Any]) -> Array:
+def norm(matrix: ArrayLike, kind: str | Callable[[Any], Any]) -> Array:
     """Any norm or quasi-norm: by name, or the user's own function of one matrix.
 
     Parameters
@@ -240,5 +240,5 @@ def _of_word(word: str) -> tuple[str, float, Callable[[Any], Array] | None] | No
     return (family, order, None) if order > 0 and (whole or family != "ky-fan") else None
 
 
-def _name_of(function: Any) -> str:
+def _name_of(function: object) -> str:
     return str(getattr(function, "__name__", type(function).__name__))

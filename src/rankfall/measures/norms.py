@@ -1,15 +1,13 @@
 """Norms and quasi-norms of matrices and batches of matrices: ``(..., rows, columns)`` in, ``(...)`` out."""
 
-from typing import Any
-
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike
 from . import spectrum
 from ._namespace import matrices
 from .singular_values import singular_values
 
 
-def schatten_norm(matrix: Any, p: float) -> Array:
+def schatten_norm(matrix: ArrayLike, p: float) -> Array:
     """Schatten-p norm, ``(sum_r sigma_r^p)^(1/p)``: a norm for ``p >= 1``, a quasi-norm for ``0 < p < 1``.
 
     Parameters
@@ -42,7 +40,7 @@ def schatten_norm(matrix: Any, p: float) -> Array:
     return spectrum.schatten_norm(singular_values(matrix), p)
 
 
-def log_schatten_norm(matrix: Any, p: float) -> Array:
+def log_schatten_norm(matrix: ArrayLike, p: float) -> Array:
     """Natural logarithm of the Schatten-p norm, finite for every ``p > 0`` however small.
 
     Parameters
@@ -70,7 +68,7 @@ def log_schatten_norm(matrix: Any, p: float) -> Array:
     return spectrum.log_schatten_norm(singular_values(matrix), p)
 
 
-def nuclear_norm(matrix: Any) -> Array:
+def nuclear_norm(matrix: ArrayLike) -> Array:
     """Nuclear norm, the sum of the singular values.
 
     Parameters
@@ -95,7 +93,7 @@ def nuclear_norm(matrix: Any) -> Array:
     return schatten_norm(matrix, 1)
 
 
-def frobenius_norm(matrix: Any) -> Array:
+def frobenius_norm(matrix: ArrayLike) -> Array:
     """Frobenius norm, the root of the sum of squared entries (computed from the entries, scaled against overflow).
 
     Parameters
@@ -120,7 +118,7 @@ def frobenius_norm(matrix: Any) -> Array:
     return entrywise_norm(matrix, 2)
 
 
-def spectral_norm(matrix: Any) -> Array:
+def spectral_norm(matrix: ArrayLike) -> Array:
     """Spectral norm, the largest singular value.
 
     Parameters
@@ -145,7 +143,7 @@ def spectral_norm(matrix: Any) -> Array:
     return schatten_norm(matrix, float("inf"))
 
 
-def ky_fan_norm(matrix: Any, k: int) -> Array:
+def ky_fan_norm(matrix: ArrayLike, k: int) -> Array:
     """Ky Fan k-norm, the sum of the ``k`` largest singular values.
 
     Parameters
@@ -175,7 +173,7 @@ def ky_fan_norm(matrix: Any, k: int) -> Array:
     return s[..., :k].sum(axis=-1)
 
 
-def entrywise_norm(matrix: Any, p: float) -> Array:
+def entrywise_norm(matrix: ArrayLike, p: float) -> Array:
     """Entrywise l_p norm, ``(sum_ij |W_ij|^p)^(1/p)``: a norm for ``p >= 1``, a quasi-norm below.
 
     Parameters
@@ -204,7 +202,7 @@ def entrywise_norm(matrix: Any, p: float) -> Array:
     return spectrum.schatten_norm(abs(w).reshape(*w.shape[:-2], -1), p)
 
 
-def max_column_sum(matrix: Any) -> Array:
+def max_column_sum(matrix: ArrayLike) -> Array:
     """Largest column sum of absolute entries, the operator norm of l_1.
 
     Parameters
@@ -229,7 +227,7 @@ def max_column_sum(matrix: Any) -> Array:
     return abs(matrices("matrix", matrix)).sum(axis=-2).max(axis=-1)
 
 
-def max_row_sum(matrix: Any) -> Array:
+def max_row_sum(matrix: ArrayLike) -> Array:
     """Largest row sum of absolute entries, the operator norm of l_infinity.
 
     Parameters

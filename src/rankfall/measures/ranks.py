@@ -1,16 +1,14 @@
 """Rank, and the continuous measures that stand in for it: ``(..., rows, columns)`` in, ``(...)`` out."""
 
-from typing import Any
-
 import numpy as np
 
-from .._types import Array
+from .._types import Array, ArrayLike
 from . import spectrum
 from ._namespace import matrices
 from .singular_values import singular_values
 
 
-def effective_rank(matrix: Any) -> Array:
+def effective_rank(matrix: ArrayLike) -> Array:
     """Effective rank, ``exp(-sum_r rho_r ln rho_r)`` with ``rho_r = sigma_r / sum sigma``.
 
     Between 1 and ``min(rows, columns)``, the latter exactly for tied singular values. It is undefined at the zero
@@ -42,7 +40,7 @@ def effective_rank(matrix: Any) -> Array:
     return spectrum.effective_rank(singular_values(matrix))
 
 
-def numerical_rank(matrix: Any, rtol: float | None = None) -> Array:
+def numerical_rank(matrix: ArrayLike, rtol: float | None = None) -> Array:
     """Count the singular values above ``rtol`` times the largest.
 
     Parameters
@@ -72,7 +70,7 @@ def numerical_rank(matrix: Any, rtol: float | None = None) -> Array:
     return spectrum.numerical_rank(singular_values(w), rtol)
 
 
-def stable_rank(matrix: Any) -> Array:
+def stable_rank(matrix: ArrayLike) -> Array:
     """Stable rank, ``||W||_F^2 / ||W||^2``; 0 at the zero matrix.
 
     Parameters
@@ -97,7 +95,7 @@ def stable_rank(matrix: Any) -> Array:
     return spectrum.stable_rank(singular_values(matrix))
 
 
-def distance_to_rank(matrix: Any, rank: int) -> Array:
+def distance_to_rank(matrix: ArrayLike, rank: int) -> Array:
     """Frobenius distance to the set of matrices of at most the given rank, ``sqrt(sum_{r > rank} sigma_r^2)``.
 
     Parameters
@@ -128,7 +126,7 @@ def distance_to_rank(matrix: Any, rank: int) -> Array:
     return spectrum.distance_to_rank(singular_values(matrix), rank)
 
 
-def rank_suboptimality(matrix: Any, *, infimal_rank: int | None, infimal_erank: float | None) -> Array:
+def rank_suboptimality(matrix: ArrayLike, *, infimal_rank: int | None, infimal_erank: float | None) -> Array:
     """How far a solution is from the least rank: ``max(D(W, M_r), erank(W) - inf erank)``.
 
     Measures know nothing of problems: the two infima over the solution set are given, for example those that

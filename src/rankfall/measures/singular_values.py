@@ -1,14 +1,12 @@
 """Singular values of matrices and batches of matrices."""
 
-from typing import Any
-
 import numpy as np
 
-from .._types import Array, Entries, SquareMatrices
+from .._types import Array, ArrayLike, Entries, SquareMatrices
 from ._namespace import matrices, namespace
 
 
-def singular_values(matrix: Any) -> Array:
+def singular_values(matrix: ArrayLike) -> Array:
     """Singular values, largest first.
 
     Two-by-two matrices are done in closed form, a thousand times faster inside a compiled loop than a call of LAPACK

@@ -5,12 +5,11 @@ and all are exact for tied singular values and for the zero matrix.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike
 from ._namespace import floating, namespace
 
 __all__ = [
@@ -25,7 +24,7 @@ __all__ = [
 ]
 
 
-def normalised(singular_values: Any) -> tuple[Array, Array]:
+def normalised(singular_values: ArrayLike) -> tuple[Array, Array]:
     """Return the singular values over their largest, and the largest (shape ``(..., 1)``; zero stays zero).
 
     Parameters
@@ -54,7 +53,7 @@ def normalised(singular_values: Any) -> tuple[Array, Array]:
     return s / xp.where((top > 0) & (top < xp.inf), top, 1), top
 
 
-def log_schatten_norm(singular_values: Any, p: float) -> Array:
+def log_schatten_norm(singular_values: ArrayLike, p: float) -> Array:
     """Return ``ln ||W||_{S_p}``, finite even where the quasi-norm itself overflows; ``-inf`` at the zero matrix.
 
     Parameters
@@ -94,7 +93,7 @@ def log_schatten_norm(singular_values: Any, p: float) -> Array:
     return xp.where(zero, xp.full_like(log_top, -xp.inf), log_top + inner)
 
 
-def schatten_norm(singular_values: Any, p: float) -> Array:
+def schatten_norm(singular_values: ArrayLike, p: float) -> Array:
     """Return the Schatten-p norm (a quasi-norm for p < 1).
 
     Parameters
@@ -140,7 +139,7 @@ def schatten_norm(singular_values: Any, p: float) -> Array:
     return xp.where(beyond, xp.full_like(log_norm, xp.inf), xp.exp(xp.where(beyond, xp.zeros_like(log_norm), log_norm)))
 
 
-def effective_rank(singular_values: Any) -> Array:
+def effective_rank(singular_values: ArrayLike) -> Array:
     """Return ``exp`` of the entropy of the normalised singular values; 1 at the zero matrix.
 
     Parameters
@@ -173,7 +172,7 @@ def effective_rank(singular_values: Any) -> Array:
     return xp.exp(-(share * log_share).sum(axis=-1))
 
 
-def numerical_rank(singular_values: Any, rtol: float) -> Array:
+def numerical_rank(singular_values: ArrayLike, rtol: float) -> Array:
     """Return how many singular values exceed ``rtol`` times the largest.
 
     Parameters
@@ -204,7 +203,7 @@ def numerical_rank(singular_values: Any, rtol: float) -> Array:
     return ((unit > share) & (top > 0)).sum(axis=-1)
 
 
-def stable_rank(singular_values: Any) -> Array:
+def stable_rank(singular_values: ArrayLike) -> Array:
     """Return ``||W||_F^2 / ||W||^2``; 0 at the zero matrix.
 
     Parameters
@@ -231,7 +230,7 @@ def stable_rank(singular_values: Any) -> Array:
     return (unit**2).sum(axis=-1)
 
 
-def distance_to_rank(singular_values: Any, rank: int) -> Array:
+def distance_to_rank(singular_values: ArrayLike, rank: int) -> Array:
     """Return the Frobenius distance to the matrices of at most the given rank (Eckart and Young).
 
     Parameters
@@ -262,7 +261,7 @@ def distance_to_rank(singular_values: Any, rank: int) -> Array:
     return top[..., 0] * namespace(unit).sqrt((unit[..., rank:] ** 2).sum(axis=-1))
 
 
-def rank_suboptimality(singular_values: Any, infimal_rank: int, infimal_erank: float) -> Array:
+def rank_suboptimality(singular_values: ArrayLike, infimal_rank: int, infimal_erank: float) -> Array:
     """Return ``max(distance from the infimal rank, effective rank minus its infimum)``.
 
     Parameters
@@ -293,7 +292,7 @@ def rank_suboptimality(singular_values: Any, infimal_rank: int, infimal_erank: f
     return namespace(s).maximum(distance_to_rank(s, rank), excess)
 
 
-def _spectrum(singular_values: Any) -> Array:
+def _spectrum(singular_values: ArrayLike) -> Array:
     s = floating("singular_values", singular_values)
     if not s.ndim or not s.shape[-1]:
         raise ValueError(f"singular_values has shape {s.shape}, but must be (..., count), with one value or more.")
@@ -306,7 +305,7 @@ def _spectrum(singular_values: Any) -> Array:
     return s
 
 
-def _order(p: Any) -> float:
+def _order(p: float) -> float:
     value = _checks.number("p", p, "np.inf is the spectral norm, 1 the nuclear norm")
     if not value > 0:
         raise ValueError(f"p is {p}, but must be positive (np.inf for the spectral norm); p = 1 is the nuclear norm.")

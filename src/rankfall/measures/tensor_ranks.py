@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Array
+from .._types import Array, ArrayLike, TreeLike
 from . import mode_tree
 from ._namespace import namespace
 from .matricization import bipartitions, matricization, tensor_of_order_two
 from .ranks import effective_rank, numerical_rank
 
 
-def multilinear_rank(tensor: Any, rtol: float | None = None) -> tuple[int, ...]:
+def multilinear_rank(tensor: ArrayLike, rtol: float | None = None) -> tuple[int, ...]:
     """Ranks of the matricizations of single modes, the multilinear (Tucker) rank.
 
     Parameters
@@ -46,7 +46,9 @@ def multilinear_rank(tensor: Any, rtol: float | None = None) -> tuple[int, ...]:
     return tuple(_rank(t, (n,), rtol) for n in range(t.ndim))
 
 
-def hierarchical_rank(tensor: Any, tree: Any = None, rtol: float | None = None) -> dict[tuple[int, ...], int]:
+def hierarchical_rank(
+    tensor: ArrayLike, tree: TreeLike | None = None, rtol: float | None = None
+) -> dict[tuple[int, ...], int]:
     """Ranks of the matricizations that belong to the nodes of a tree of modes, the hierarchical (Tucker) rank.
 
     Parameters
@@ -87,7 +89,7 @@ def hierarchical_rank(tensor: Any, tree: Any = None, rtol: float | None = None) 
     return {rows: _rank(t, rows, rtol) for rows in modes}
 
 
-def matricization_ranks(tensor: Any, rtol: float | None = None) -> Array:
+def matricization_ranks(tensor: ArrayLike, rtol: float | None = None) -> Array:
     """Rank of the matricization along every cut of the modes.
 
     Parameters
@@ -121,7 +123,7 @@ def matricization_ranks(tensor: Any, rtol: float | None = None) -> Array:
     return _over_cuts(tensor, lambda matrix: numerical_rank(matrix, rtol))
 
 
-def matricization_effective_ranks(tensor: Any) -> Array:
+def matricization_effective_ranks(tensor: ArrayLike) -> Array:
     """Effective rank of the matricization along every cut of the modes.
 
     Parameters
@@ -152,7 +154,7 @@ def matricization_effective_ranks(tensor: Any) -> Array:
     return _over_cuts(tensor, effective_rank)
 
 
-def _over_cuts(tensor: Any, measure: Callable[[Any], Any]) -> Array:
+def _over_cuts(tensor: ArrayLike, measure: Callable[[Any], Any]) -> Array:
     t = tensor_of_order_two("tensor", tensor)
     # One by one: singular value decompositions of several matrices at once, in two threads, wait for each other for
     # ever (jaxlib 0.10.2).

@@ -1,7 +1,7 @@
 """A network taken apart into weights, which move, and all the rest, which compiled code is made for."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -46,7 +46,7 @@ class NetworkForm:
         return eqx.combine(jax.tree.unflatten(self.structure, factors), jax.tree.unflatten(self.outline, rest))
 
 
-def taken_apart(network: Any) -> tuple[tuple[np.ndarray, ...], NetworkForm]:
+def taken_apart(network: Callable[..., Any]) -> tuple[tuple[np.ndarray, ...], NetworkForm]:
     """Return the weights of a network, all its arrays of floating-point numbers, and its form; refuse one of none."""
     weights, rest = eqx.partition(network, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(weights)

@@ -1,7 +1,7 @@
 """Any network as a start for training on labelled inputs."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -46,7 +46,7 @@ class Network(AbstractFactorization):
 
     by_entries: ClassVar[bool] = True
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Callable[..., Any]) -> None:
         if not callable(network):
             raise ValueError(f"network is {_checks.shortened(network)}, but must be a callable Equinox module.")
         self.factors, self.form = taken_apart(network)
@@ -226,7 +226,7 @@ class _Maker:
         return made
 
 
-def _outputs(form: NetworkForm, factors: Sequence[Array], inputs: Any) -> Any:
+def _outputs(form: NetworkForm, factors: Sequence[Array], inputs: Array) -> Any:
     return jax.vmap(form.network(factors))(inputs)
 
 

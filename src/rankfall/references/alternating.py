@@ -12,7 +12,8 @@ from .. import _checks
 from .._execution import threads_for
 from .._types import Array
 from ..factorizations.cp import CPFactorization
-from ..problems import MatrixCompletion, TensorCompletion
+from ..problems import AbstractProblem, MatrixCompletion, TensorCompletion
+from ..problems.entries import AbstractCompletion
 from .base import AbstractReference, Reference, answer, check_kind
 from .coordinates import check_memory, hold_out, predict, share
 
@@ -97,7 +98,7 @@ class AlternatingLeastSquares(AbstractReference):
         share("held_out", self.held_out)
         _checks.integer("seed", self.seed, 0)
 
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completion of matrices and tensors.
 
         ``details``: as `factorize` returns them, and the ``factors``.
@@ -106,10 +107,10 @@ class AlternatingLeastSquares(AbstractReference):
         check_kind("AlternatingLeastSquares", problem, (MatrixCompletion, TensorCompletion))
         check_memory(problem.shape)
         factors, details = self.factorize(problem)
-        known = {"details": details | {"factors": factors}}
-        return answer(problem, factors.full(), details["objective"], "local", began, **known)
+        known = details | {"factors": factors}
+        return answer(problem, factors.full(), details["objective"], "local", began, details=known)
 
-    def factorize(self, problem: Any) -> tuple[CPFactorization, dict[str, Any]]:
+    def factorize(self, problem: AbstractProblem) -> tuple[CPFactorization, dict[str, Any]]:
         """Solve without forming the matrix or tensor, for problems where it does not fit in memory.
 
         Parameters
@@ -138,11 +139,11 @@ class AlternatingLeastSquares(AbstractReference):
         >>> factors.shape, details["rank"]
         ((2, 2), 1)
         """
-        check_kind("AlternatingLeastSquares", problem, (MatrixCompletion, TensorCompletion))
+        completion = check_kind("AlternatingLeastSquares", problem, (MatrixCompletion, TensorCompletion))
         with threads_for(1):  # many small systems
-            return self._factorize(problem)
+            return self._factorize(completion)
 
-    def _factorize(self, problem: Any) -> tuple[CPFactorization, dict[str, Any]]:
+    def _factorize(self, problem: AbstractCompletion) -> tuple[CPFactorization, dict[str, Any]]:
         indices, values = np.asarray(problem.indices), np.asarray(problem.values, dtype=np.float64)
         size = float(np.sqrt(np.mean(values * values))) or 1.0  # one ladder suits all units
         rng = np.random.default_rng(self.seed)

@@ -3,12 +3,14 @@
 import abc
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .._types import Array
+from .._types import Array, ArrayLike
 from ..problems import AbstractProblem
+
+Kind = TypeVar("Kind", bound=AbstractProblem)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,7 +63,7 @@ class AbstractReference(abc.ABC):
     """A method that picks a solution of a problem without training a factorization."""
 
     @abc.abstractmethod
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """Pick a solution.
 
         Parameters
@@ -88,7 +90,13 @@ class AbstractReference(abc.ABC):
 
 
 def answer(
-    problem: AbstractProblem, solution: Any, objective: float, status: str, began: float, **known: Any
+    problem: AbstractProblem,
+    solution: ArrayLike,
+    objective: float,
+    status: str,
+    began: float,
+    lower_bound: float = -np.inf,
+    details: dict[str, Any] | None = None,
 ) -> Reference:
     """Put an answer together; ``began`` is a reading of ``time.perf_counter``.
 
@@ -101,12 +109,13 @@ def answer(
             "for a larger tolerance."
         )
     residual = float(abs(np.asarray(problem.residuals(found), dtype=np.float64)).max())
-    return Reference(found, float(objective), residual, status, time.perf_counter() - began, **known)
+    return Reference(found, float(objective), residual, status, time.perf_counter() - began, lower_bound, details or {})
 
 
-def check_kind(name: str, problem: Any, kinds: tuple[type[AbstractProblem], ...]) -> None:
-    """Refuse a problem of another kind than those the method is made for."""
+def check_kind(name: str, problem: object, kinds: tuple[type[Kind], ...]) -> Kind:
+    """Return the problem, known to be of a kind the method is made for; refuse any other."""
     if not isinstance(problem, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise ValueError(f"problem is of type {type(problem).__name__}, but {name} is made for {wanted}.")
     problem.require_least_squares(name)
+    return problem

@@ -1,11 +1,17 @@
 """The plainest ways to fill in what was not observed: zeros, the least sum of squares."""
 
 import time
-from typing import Any
 
 import numpy as np
 
-from ..problems import LinearRegression, MatrixCompletion, MatrixSensing, TensorCompletion, TensorSensing
+from ..problems import (
+    AbstractProblem,
+    LinearRegression,
+    MatrixCompletion,
+    MatrixSensing,
+    TensorCompletion,
+    TensorSensing,
+)
 from .base import AbstractReference, Reference, answer, check_kind
 
 
@@ -25,7 +31,7 @@ class FillWithZeros(AbstractReference):
     2.0000000000000004
     """
 
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completions; the objective is the Frobenius norm."""
         check_kind("FillWithZeros", problem, (MatrixCompletion, TensorCompletion))
         began = time.perf_counter()
@@ -49,7 +55,7 @@ class MinimalL2(AbstractReference):
            [2.]])
     """
 
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completion, sensing and regression."""
         kinds = (MatrixCompletion, TensorCompletion, MatrixSensing, TensorSensing, LinearRegression)
         check_kind("MinimalL2", problem, kinds)

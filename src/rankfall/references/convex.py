@@ -144,7 +144,7 @@ def by_descent(norm: Norm, p: float, data: Observations, gap: float, steps: int)
     class _Close(Exception):
         pass
 
-    def look(_: Any) -> None:
+    def look(_: np.ndarray) -> None:
         nonlocal count
         count += 1
         if float(norm.value(best.matrix)) - best.below <= gap * best.below:

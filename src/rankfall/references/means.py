@@ -2,12 +2,11 @@
 
 import dataclasses
 import time
-from typing import Any
 
 import numpy as np
 
 from .. import _checks
-from ..problems import MatrixCompletion, TensorCompletion
+from ..problems import AbstractProblem, MatrixCompletion, TensorCompletion
 from .base import AbstractReference, Reference, answer, check_kind
 from .coordinates import check_memory
 
@@ -24,7 +23,7 @@ class MeanBaseline(AbstractReference):
            [2., 2.]])
     """
 
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completions; the objective is half the sum of squared residuals."""
         check_kind("MeanBaseline", problem, (MatrixCompletion, TensorCompletion))
         check_memory(problem.shape)
@@ -76,9 +75,9 @@ class BiasBaseline(AbstractReference):
     def __post_init__(self) -> None:
         _checks.positive_number("ridge", self.ridge)
 
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for matrix completion; ``details`` hold ``mean``, ``rows`` and ``columns``."""
-        check_kind("BiasBaseline", problem, (MatrixCompletion,))
+        problem = check_kind("BiasBaseline", problem, (MatrixCompletion,))
         check_memory(problem.shape)
         began = time.perf_counter()
         values, where = np.asarray(problem.values, dtype=np.float64), tuple(problem.indices.T)

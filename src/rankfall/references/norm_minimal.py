@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
+from .._types import ArrayLike
+from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .baselines import FillWithZeros
 from .convex import Found, by_cvxpy, by_descent, values_of
@@ -96,7 +97,7 @@ class NormMinimal(AbstractReference):
             return norm_of(self.norm).name
         return str(getattr(self.expression, "__name__", type(self.expression).__name__))
 
-    def value(self, matrices: Any) -> Any:
+    def value(self, matrices: ArrayLike) -> Any:
         """Return the norm of matrices.
 
         Parameters
@@ -127,7 +128,7 @@ class NormMinimal(AbstractReference):
         assert self.expression is not None
         return values_of(self.expression, batch)
 
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """Find it; ``details`` tells what the solver says.
 
         Parameters
@@ -183,14 +184,14 @@ class NormMinimal(AbstractReference):
         assert data is not None
         return self._not_convex(norm, problem, data, began)
 
-    def _convex(self, norm: Norm, problem: Any, began: float) -> Reference:
+    def _convex(self, norm: Norm, problem: AbstractProblem, began: float) -> Reference:
         if norm.expression is not None:
             found = by_cvxpy(norm.expression, problem, self.tolerance, self._options(norm.spectral), norm.dual)
         else:
             found = by_descent(norm, norm.named.order, observations_of(problem, self.tolerance), self.gap, 10_000)
         return self._answer(norm, problem, found, began)
 
-    def _answer(self, norm: Norm, problem: Any, found: Found, began: float) -> Reference:
+    def _answer(self, norm: Norm, problem: AbstractProblem, found: Found, began: float) -> Reference:
         matrix = found.matrix
         if self.tolerance == 0:
             # Solvers meet equations to a tolerance of their own.
@@ -200,7 +201,9 @@ class NormMinimal(AbstractReference):
         status = "optimal" if found.reliable and close else "inaccurate"
         return answer(problem, matrix, value, status, began, lower_bound=found.below, details=found.said)
 
-    def _on_line(self, norm: Norm, problem: Any, line: tuple[np.ndarray, np.ndarray], began: float) -> Reference:
+    def _on_line(
+        self, norm: Norm, problem: AbstractProblem, line: tuple[np.ndarray, np.ndarray], began: float
+    ) -> Reference:
         known = norm.numbers is not None
         found = certified(norm, *line, self.gap) if known else on_grid(norm, *line)
         near = found.below >= found.value * (1 - self.gap)
@@ -209,7 +212,7 @@ class NormMinimal(AbstractReference):
         details = {"looked": found.looked}
         return answer(problem, matrix, found.value, status, began, lower_bound=found.below, details=details)
 
-    def _not_convex(self, norm: Norm, problem: Any, data: Observations, began: float) -> Reference:
+    def _not_convex(self, norm: Norm, problem: AbstractProblem, data: Observations, began: float) -> Reference:
         if norm.numbers is None:
             raise ValueError(
                 f"norm is {norm.name}, a function, but must be one by name or a convex expression where the solutions "

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .. import measures
+from .._types import Array
 from ..measures import spectrum
 from ..measures.named_norms import NamedNorm, named_norm
 
@@ -51,19 +53,19 @@ class Norm:
         """Whether it is one of singular values."""
         return self.named.family in ("schatten", "ky-fan")
 
-    def value(self, batch: Any) -> Any:
+    def value(self, batch: Array) -> Any:
         """Evaluate it at matrices (..., rows, columns); a function must give finite numbers."""
         return self.named(batch) if self.named.known else self.named.finite(batch)
 
 
-def norm_of(norm: Any) -> Norm:
+def norm_of(norm: object) -> Norm:
     """Look a name up, or wrap a function; refuse anything else."""
     named = named_norm("norm", norm)
     made = {"schatten": _of_order, "entrywise": _of_order, "ky-fan": _ky_fan, "induced": _induced, "function": Norm}
     return made[named.family](named)
 
 
-def _magnitudes(batch: Any) -> Any:
+def _magnitudes(batch: Array) -> Any:
     return abs(batch).reshape(*batch.shape[:-2], -1)
 
 
@@ -85,7 +87,7 @@ def _of_order(named: NamedNorm) -> Norm:
     function = measures.schatten_norm if schatten else measures.entrywise_norm
     conjugate = np.inf if p == 1 else 1.0 if np.isinf(p) else p / (p - 1)
 
-    def entrywise(cp: Any, x: Any) -> Any:
+    def entrywise(cp: ModuleType, x: Any) -> Any:
         return cp.pnorm(cp.vec(x, order="C"), p)
 
     expression = _ATOMS.get(p) if schatten else entrywise
@@ -98,13 +100,13 @@ def _ky_fan(named: NamedNorm) -> Norm:
     def dual(y: np.ndarray) -> float:
         return max(float(measures.spectral_norm(y)), float(measures.nuclear_norm(y)) / k)
 
-    def expression(cp: Any, x: Any) -> Any:
+    def expression(cp: ModuleType, x: Any) -> Any:
         # The eigenvalues of this matrix are the singular values and their negatives.
         rows, columns = x.shape
         whole = cp.bmat([[np.zeros((rows, rows)), x], [x.T, np.zeros((columns, columns))]])
         return cp.lambda_sum_largest(whole, min(k, rows, columns))
 
-    def of_numbers(s: Any) -> Any:
+    def of_numbers(s: Array) -> Any:
         return s[..., :k].sum(axis=-1)
 
     numbers, speed = _NUMBERS["schatten"]
@@ -118,7 +120,7 @@ def _induced(named: NamedNorm) -> Norm:
     def dual(y: np.ndarray) -> float:
         return float(abs(y).max(axis=along).sum())
 
-    def expression(cp: Any, x: Any) -> Any:
+    def expression(cp: ModuleType, x: Any) -> Any:
         return cp.max(cp.sum(cp.abs(x), axis=along))
 
     return Norm(named, dual, expression, numbers=abs, of_numbers=named, speed=abs)

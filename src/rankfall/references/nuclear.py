@@ -2,14 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.linalg
 
 from .. import _checks
 from .._execution import threads_for
-from ..problems import LinearRegression, MatrixCompletion, MatrixSensing
+from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .observations import Observations, observations_of
 
@@ -85,7 +84,7 @@ class NuclearNorm(AbstractReference):
         if self.seconds is not None:
             _checks.positive_number("seconds", self.seconds)
 
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """Find it; ``details`` tells ``steps`` and ``rank``.
 
         Parameters

@@ -1,7 +1,5 @@
 """Quasi-norms beyond a line of solutions: least squares, reweighted again and again, to a local answer."""
 
-from typing import Any
-
 import numpy as np
 
 from ..problems import AbstractProblem
@@ -14,7 +12,7 @@ _FALL, _LAST = 0.97, 1e-10
 _STILL = 1e-9
 
 
-def reweighted(norm: Norm, problem: Any, start: np.ndarray, steps: int) -> tuple[np.ndarray, int]:
+def reweighted(norm: Norm, problem: AbstractProblem, start: np.ndarray, steps: int) -> tuple[np.ndarray, int]:
     """Lower a Schatten or entrywise quasi-norm among what fits, from a matrix that fits; return it and the steps.
 
     A step minimises ``tr X^T (W W^T + e^2)^(p/2 - 1) X``, or the sum of ``x^2 (w^2 + e^2)^(p/2 - 1)``, which is above

@@ -11,7 +11,7 @@ from .. import _checks
 from .._execution import threads_for
 from .._types import Array
 from ..factorizations.cp import CPFactorization
-from ..problems import MatrixCompletion
+from ..problems import AbstractProblem, MatrixCompletion
 from .base import AbstractReference, Reference, answer, check_kind
 from .coordinates import check_memory, hold_out, predict, share
 
@@ -95,7 +95,7 @@ class SoftImpute(AbstractReference):
         share("held_out", self.held_out)
         _checks.integer("seed", self.seed, 0)
 
-    def solve(self, problem: Any) -> Reference:
+    def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for matrix completion.
 
         ``details``: the ``penalty``, ``rank`` and ``factors`` of the solution, ``iterations``, and ``fixed_point``, how
@@ -105,7 +105,7 @@ class SoftImpute(AbstractReference):
         with threads_for(1):
             return self._solve(problem)
 
-    def _solve(self, problem: Any) -> Reference:
+    def _solve(self, problem: AbstractProblem) -> Reference:
         began, seen = time.perf_counter(), self._begin(problem)
         if isinstance(self.penalty, str):
             found, errors = self._validated(seen)
@@ -124,7 +124,7 @@ class SoftImpute(AbstractReference):
             )
         return self._reference(problem, found, began)
 
-    def path(self, problem: Any) -> list[Reference]:
+    def path(self, problem: AbstractProblem) -> list[Reference]:
         """Solve for all penalties of the path, each from the solution before.
 
         Parameters
@@ -156,8 +156,8 @@ class SoftImpute(AbstractReference):
                 began = time.perf_counter()
         return found
 
-    def _begin(self, problem: Any) -> "_Observations":
-        check_kind("SoftImpute", problem, (MatrixCompletion,))
+    def _begin(self, problem: AbstractProblem) -> "_Observations":
+        problem = check_kind("SoftImpute", problem, (MatrixCompletion,))
         check_memory(problem.shape)
         return _Observations(problem.indices, np.asarray(problem.values, dtype=np.float64), problem.shape)
 
@@ -193,7 +193,7 @@ class SoftImpute(AbstractReference):
         start = dataclasses.replace(best, fitted=predict(best.factors, seen.indices))
         return seen.minimise(best.penalty, start, self.tolerance), errors
 
-    def _reference(self, problem: Any, found: "_Solution", began: float, **more: Any) -> Reference:
+    def _reference(self, problem: AbstractProblem, found: "_Solution", began: float, **more: object) -> Reference:
         left, right = found.factors
         small = found.objective - found.lower_bound <= self.tolerance * found.objective
         details = {
@@ -204,8 +204,7 @@ class SoftImpute(AbstractReference):
             "fixed_point": found.fixed_point,
         }
         status = "optimal" if small and found.fixed_point <= self.tolerance else "inaccurate"
-        known = {"lower_bound": found.lower_bound, "details": details | more}
-        return answer(problem, left @ right.T, found.objective, status, began, **known)
+        return answer(problem, left @ right.T, found.objective, status, began, found.lower_bound, details | more)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _missing(folder: Path) -> list[str]:
     return [file for file in (DATA, CLAIMS, PICTURE) if not (folder / file).is_file()]
 
 
-def _read(out: Path, name: Any) -> Result:
+def _read(out: Path, name: object) -> Result:
     """Read a stored result, and refuse what is not as `reproduce` wrote it."""
     if not isinstance(name, str):
         raise ValueError(f"names holds {_checks.shortened(name)}, but must hold names of stored results.")
@@ -165,7 +165,7 @@ def _read(out: Path, name: Any) -> Result:
         ) from None
 
 
-def _is_claim(entry: Any) -> bool:
+def _is_claim(entry: object) -> bool:
     if not isinstance(entry, dict) or set(entry) != FIELDS:
         return False
     control = entry["control"]
@@ -236,7 +236,7 @@ def _control(control: dict[str, Any] | None) -> str:
     return f"{escape(str(control['what']))}: measured {_value(control['measured'])}; {verdict}"
 
 
-def readable(value: Any, beside: Any = None) -> str:
+def readable(value: object, beside: object = None) -> str:
     """Write a stored value for people: six digits are enough, or as many as tell it from another.
 
     Parameters
@@ -265,7 +265,7 @@ def readable(value: Any, beside: Any = None) -> str:
     return texts[0] if value == beside else next((text for text in texts if text != other), texts[-1])
 
 
-def _value(value: Any, beside: Any = None) -> str:
+def _value(value: object, beside: object = None) -> str:
     text = readable(value, beside)
     return escape(WORDS.get(text, text))
 
@@ -282,10 +282,10 @@ def _details(attrs: dict[str, Any]) -> str:
     )
 
 
-def _attribute(key: str, value: Any) -> str:
+def _attribute(key: str, value: object) -> str:
     if key == "settings":
         try:
-            value = json.dumps(json.loads(value), indent=2, ensure_ascii=False)
+            value = json.dumps(json.loads(str(value)), indent=2, ensure_ascii=False)
         except ValueError:
             pass  # shown as it stands
         return f"<pre>{escape(str(value))}</pre>"

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from .. import _checks
 from ..claims import Claim
+from ..experiments import Settings
 from . import store
 
 
@@ -24,7 +25,7 @@ def reproduce(
     full: bool = False,
     console: Console | None = None,
     progress: bool = True,
-    **files: str | os.PathLike[str] | None,
+    **files: str | Path | None,
 ) -> list[tuple[str, Claim]]:
     """Run experiments, and store of each the data, the figure and the claims in ``out/NAME``.
 
@@ -82,11 +83,11 @@ def reproduce(
     return results
 
 
-def _settings(names: list[str], full: bool, files: dict[str, Any]) -> dict[str, Any]:
+def _settings(names: list[str], full: bool, files: dict[str, str | Path | None]) -> dict[str, Settings]:
     """Load the settings of every experiment, the user's files read and checked."""
     from .. import talk
 
-    settings: dict[str, Any] = {name: talk.EXPERIMENTS.settings(name, full) for name in names}
+    settings = {name: talk.EXPERIMENTS.settings(name, full) for name in names}
     taken = talk.EXPERIMENTS.files()
     for option, file in files.items():
         if file is None:
@@ -107,7 +108,7 @@ def _settings(names: list[str], full: bool, files: dict[str, Any]) -> dict[str, 
     return settings
 
 
-def _run(name: str, out: Path, settings: Any, full: bool, progress: bool) -> tuple[list[Claim], float]:
+def _run(name: str, out: Path, settings: Settings, full: bool, progress: bool) -> tuple[list[Claim], float]:
     """Compute one experiment into a sibling folder, and put that in its place once it is whole."""
     from .. import talk
 
@@ -125,7 +126,7 @@ def _run(name: str, out: Path, settings: Any, full: bool, progress: bool) -> tup
     return claims, seconds
 
 
-def _provenance(settings: Any, full: bool, seconds: float) -> dict[str, Any]:
+def _provenance(settings: Settings, full: bool, seconds: float) -> dict[str, Any]:
     """How a data set was made: attributes that every netCDF reader can show."""
     import jax
     import numpy as np

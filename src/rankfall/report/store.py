@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DATA, CLAIMS, VERDICTS, PICTURE, VECTORS = "data.nc", "claims.json", "verdicts.json", "figure.png", "figure.svg"
 FILES = frozenset({DATA, CLAIMS, VERDICTS, PICTURE, VECTORS})
@@ -48,7 +51,7 @@ def write_list(rows: Sequence[dict[str, Any]], path: Path) -> None:
         path.write_text(text + "\n", encoding="utf-8")
 
 
-def write_figure(figure: Any, folder: Path) -> None:
+def write_figure(figure: "Figure", folder: Path) -> None:
     """Write a figure as a picture and as vectors."""
     try:
         with storing(folder.parent):

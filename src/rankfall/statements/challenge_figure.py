@@ -7,11 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..plots.style import BOUND, PALETTE, entry_axis, figure, key, label, legend_below, loss_axis, power
+from .challenges import Challenge
 
 NORM, LEAST, END = PALETTE[0], PALETTE[2], PALETTE[1]
 
 
-def draw(challenge: Any) -> Figure:
+def draw(challenge: Challenge) -> Figure:
     """Draw two panels: the norm over the unobserved entry of the solutions, and over the loss along the path."""
     path, times, end = challenge.path, challenge.ratio, f"loss {power(float(challenge.path['loss'][-1]))}"
     verdict = "training drives it to" if challenge.claim.ok else "training has not driven it yet beyond"

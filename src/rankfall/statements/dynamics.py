@@ -1,22 +1,21 @@
 """Statements about gradient flow itself: its equations, what it conserves, and how descent follows it."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from ..claims import Claim
 from ..datasets import low_rank_completion
 from ..dynamics import GradientDescent, GradientFlow, LinearFlow, Record, Run, SpectralFlow, Stop, train
-from ..factorizations import MatrixFactorization, SpectralFactorization
-from ..problems import LinearRegression, two_by_two
+from ..dynamics.base import AbstractDynamics
+from ..factorizations import AbstractModel, MatrixFactorization, SpectralFactorization
+from ..problems import LinearRegression, MatrixCompletion, two_by_two
 from ..theory import at_most, close_to, min_l2_interpolator
 
 ACH, ACHL = "Arora, Cohen and Hazan (2018), theorem 1", "Arora, Cohen, Hu and Luo (2019), theorem 3"
 DEPTH = 3
 
 
-def _small_problem() -> tuple[Any, MatrixFactorization]:
+def _small_problem() -> tuple[MatrixCompletion, MatrixFactorization]:
     key = jax.random.key(1)
     problem = low_rank_completion((3, 3), rank=2, observed=6, frobenius=3.0, key=key)
     return problem, MatrixFactorization.init((3, 3), DEPTH, kind="balanced", scale=0.1, key=key)
@@ -94,7 +93,7 @@ def flows_agree() -> list[Claim]:
     start = SpectralFactorization.from_end_to_end(1e-2 * np.array([[0.6, -0.2], [0.5, 0.9]]), DEPTH)
     other = SpectralFactorization.from_end_to_end(start.full(), DEPTH + 1)
 
-    def time(first: Any, flow: Any) -> float:
+    def time(first: AbstractModel, flow: AbstractDynamics) -> float:
         run = train(two_by_two(), first, flow, stop=Stop(loss=1e-5), record=Record(), progress=False)
         return float(run.trajectory["time"][0, -1])
 

@@ -1,13 +1,14 @@
 """Statements about tensors: what rank training ends at, how components are learned, and which networks they are."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
+from .._types import Array, ArrayLike
 from ..claims import Claim
 from ..dynamics import ExponentialDescent, Run, Stop, train
-from ..factorizations import CPFactorization, HierarchicalFactorization
+from ..factorizations import AbstractModel, CPFactorization, HierarchicalFactorization
 from ..measures import cp_rank_bracket
 from ..networks import DeepCircuit, ShallowCircuit, one_hot
 from ..problems import TensorCompletion
@@ -36,7 +37,7 @@ def _completed(std: float, rule: ExponentialDescent | None = None) -> tuple[Run,
     return run, np.where(seen, target, 0.0)
 
 
-def _bracket(tensor: Any) -> tuple[int, int]:
+def _bracket(tensor: ArrayLike) -> tuple[int, int]:
     bracket = cp_rank_bracket(np.asarray(tensor), RTOL, key=jax.random.key(0), max_rank=4)
     return bracket.lower, bracket.upper
 
@@ -117,10 +118,16 @@ def circuits() -> list[Claim]:
     return claims
 
 
-def _difference(model: Any, circuit: Any, where: np.ndarray, vectors: np.ndarray, order: Any = (0, 1, 2, 3)) -> float:
+def _difference(
+    model: AbstractModel,
+    circuit: Callable[[Array], Array],
+    where: np.ndarray,
+    vectors: np.ndarray,
+    order: Sequence[int] = (0, 1, 2, 3),
+) -> float:
     """Largest difference of a circuit, shown its inputs in an order of the positions, from its tensor."""
-    tensor, order = np.asarray(model.full()), list(order)
-    shown = [float(circuit(np.asarray(one_hot(place[order], 3), dtype=float))) for place in where]
+    tensor = np.asarray(model.full())
+    shown = [float(circuit(np.asarray(one_hot(place[list(order)], 3), dtype=float))) for place in where]
     entries = np.abs(np.array(shown) - tensor[tuple(where.T)]).max()
-    whole = float(circuit(vectors[order])) - np.einsum("abcd,a,b,c,d->", tensor, *vectors)
+    whole = float(circuit(vectors[list(order)])) - np.einsum("abcd,a,b,c,d->", tensor, *vectors)
     return float(max(entries, abs(whole)) / np.abs(tensor).max())

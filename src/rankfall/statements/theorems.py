@@ -7,8 +7,8 @@ import numpy as np
 
 from ..claims import Claim
 from ..dynamics import LinearFlow, Record, Run, SpectralFlow, Stop, train
-from ..factorizations import MatrixFactorization, SpectralFactorization
-from ..problems import two_by_two
+from ..factorizations import AbstractModel, MatrixFactorization, SpectralFactorization
+from ..problems import AbstractProblem, two_by_two
 from ..theory import at_least, at_most, check, close_to
 
 TALK = "Razin and Cohen (2020)"
@@ -24,7 +24,7 @@ def _starts(depth: int, det_sign: int = 1, seed: int = 0) -> SpectralFactorizati
     return SpectralFactorization.from_end_to_end(drawn.full(), depth)
 
 
-def _flow(problem: Any, start: Any, **stop: Any) -> Run:
+def _flow(problem: AbstractProblem, start: AbstractModel, **stop: Any) -> Run:
     return train(problem, start, SpectralFlow(), stop=Stop(**stop), progress=False)
 
 

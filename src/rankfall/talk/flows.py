@@ -1,26 +1,27 @@
 """What the experiments on gradient flow share: flows by lanes, recorded alike so that one compiled loop serves them."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
+from .._types import ArrayLike
 from ..dynamics import Record, SpectralFlow, Stop, train
 from ..dynamics.base import AbstractDynamics
 from ..dynamics.lanes import not_interrupted
+from ..factorizations import AbstractModel
+from ..problems import AbstractProblem
 
 # Compiled loops depend on the number of lanes and of loss levels, and on what is recorded.
 STATE = ("step", "time", "loss", "unobserved", "log_abs_det", "det_sign", "dissipated")
 
 
 def run_flow(
-    problem: Any,
-    start: Any,
+    problem: AbstractProblem,
+    start: AbstractModel,
     loss: float,
     levels: int,
     progress: bool,
     dynamics: AbstractDynamics | None = None,
-    **labels: Any,
+    **labels: ArrayLike,
 ) -> xr.Dataset:
     """Follow lanes of starts to a loss, recorded at log-spaced losses; each label is a value, or one for each lane."""
     run = train(

@@ -1,7 +1,7 @@
 """``compare``: does training from smaller and smaller starts end where a norm is least? One call, and a verdict."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import _checks
 from ..._execution import interrupts, raise_if_interrupted, side_by_side
-from ..._types import Array
+from ..._types import Key, Self
 from ..._version import __version__
 from ...dynamics import ExponentialDescent, Record, SpectralFlow, Stop, train
 from ...dynamics.base import AbstractDynamics
@@ -36,7 +36,7 @@ CLOSE = 1e-4
 
 
 def compare(
-    problem: Any,
+    problem: AbstractProblem | Callable[[Key], AbstractProblem],
     norms: Sequence[Any] = ("nuclear",),
     depths: Sequence[int] = (2, 3),
     *,
@@ -47,7 +47,7 @@ def compare(
     loss: float = 1e-8,
     steps: int = 5_000,
     tolerance: float = 0.01,
-    key: Array | None = None,
+    key: Key | None = None,
     progress: bool = True,
 ) -> Comparison:
     """Ask whether training from smaller and smaller starts ends at a solution of least norm.
@@ -148,7 +148,9 @@ class _Settings:
     tolerance: float
 
     @classmethod
-    def checked(cls, norms: Any, depths: Any, scales: Any, draws: Any, kind: Any, dynamics: Any, *limits: Any) -> Any:
+    def checked(
+        cls, norms: object, depths: object, scales: object, draws: object, kind: str, dynamics: object, *limits: object
+    ) -> Self:
         loss, steps, tolerance = limits
         listed = [_minimal(n) for n in _some("norms", norms, "a list of norms, such as ['nuclear']")]
         numbers = [_checks.integer("depths", d, 1) for d in _some("depths", depths, "a list of depths, such as [2, 3]")]
@@ -176,19 +178,19 @@ class _Settings:
             tolerance=_checks.positive_number("tolerance", tolerance),
         )
 
-    def rule(self, problem: Any, depth: int) -> AbstractDynamics:
+    def rule(self, problem: AbstractProblem, depth: int) -> AbstractDynamics:
         """Return the flow itself where it is quick, and descent that stays near it elsewhere, unless told otherwise."""
         small = depth > 1 and problem.shape[0] * problem.shape[1] <= SMALL
         return self.dynamics or (SpectralFlow() if small else ExponentialDescent())
 
-    def start(self, problem: Any, depth: int, key: Any, scale: float) -> MatrixFactorization:
+    def start(self, problem: AbstractProblem, depth: int, key: Key, scale: float) -> MatrixFactorization:
         """Draw a start."""
         if self.kind == "identity":
             return MatrixFactorization.init(problem.shape, depth, kind="identity", alpha=scale)
         sign = problem.required_det_sign
         return MatrixFactorization.init(problem.shape, depth, key=key, kind=self.kind, scale=scale, det_sign=sign)
 
-    def trained(self, problem: Any, depth: int, keys: list[Any], progress: bool) -> dict[str, np.ndarray]:
+    def trained(self, problem: AbstractProblem, depth: int, keys: list[Key], progress: bool) -> dict[str, np.ndarray]:
         """Train one depth from every size of every start."""
         raise_if_interrupted()
         start: Any = MatrixFactorization.stack(
@@ -204,7 +206,7 @@ class _Settings:
         raise_if_interrupted()
         return recorded(run, BEFORE * end)
 
-    def describe(self, problem: Any) -> dict[str, Any]:
+    def describe(self, problem: AbstractProblem) -> dict[str, Any]:
         """Facts that are written into the result."""
         shape = " x ".join(map(str, problem.shape))
         return {
@@ -216,14 +218,14 @@ class _Settings:
         }  # fmt: skip
 
 
-def _some(name: str, value: Any, expected: str) -> list[Any]:
+def _some(name: str, value: object, expected: str) -> list[Any]:
     listed = _checks.sequence(name, value, expected)
     if not listed:
         raise ValueError(f"{name} is empty, but must be {expected}.")
     return listed
 
 
-def _minimal(norm: Any) -> NormMinimal:
+def _minimal(norm: str | Callable[[Any], Any] | NormMinimal | None) -> NormMinimal:
     if norm is None:
         raise ValueError(f"norms holds None, but must hold {EXPECTED}.")
     with _one_of_norms():
@@ -255,12 +257,13 @@ def _named(norms: list[NormMinimal]) -> dict[str, NormMinimal]:
     return names
 
 
-def _problems(given: Any, keys: list[Any]) -> list[Any]:
+def _problems(given: object, keys: list[Key]) -> list[AbstractProblem]:
     """Return the one problem, or one drawn for each key."""
-    drawn = callable(given) and not isinstance(given, AbstractProblem)
-    problems = [given(key) for key in keys] if drawn else [given]
-    for one in problems:
-        check_kind("compare", one, KINDS)
+    drawn = [given(key) for key in keys] if not isinstance(given, AbstractProblem) and callable(given) else [given]
+    problems: list[AbstractProblem] = []
+    for found in drawn:
+        one = check_kind("compare", found, KINDS)
+        problems.append(one)
         if one.shape != problems[0].shape:
             raise ValueError(
                 f"problem draws shapes {problems[0].shape} and {one.shape}, but all draws must have one shape."
@@ -270,11 +273,11 @@ def _problems(given: Any, keys: list[Any]) -> list[Any]:
     return problems
 
 
-def _zero_loss(problem: Any) -> float:
+def _zero_loss(problem: AbstractProblem) -> float:
     return float(problem.loss(np.zeros(problem.shape)))
 
 
-def _least(norm: NormMinimal, problem: Any) -> Reference:
+def _least(norm: NormMinimal, problem: AbstractProblem) -> Reference:
     """Find the least norm by the method that is quickest, and goes furthest, for it."""
     raise_if_interrupted()
     found = None

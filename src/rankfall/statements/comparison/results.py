@@ -1,12 +1,14 @@
 """What is kept of runs and references: one dataset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ... import measures
+from ...dynamics import Run
+from ...problems import AbstractProblem
 from ...references import Reference
 
 _OF_LEAST: dict[str, Callable[[Reference], Any]] = {
@@ -18,7 +20,7 @@ _OF_LEAST: dict[str, Callable[[Reference], Any]] = {
 }
 
 
-def recorded(run: Any, before: float) -> dict[str, np.ndarray]:
+def recorded(run: Run, before: float) -> dict[str, np.ndarray]:
     """Return the last matrix of every lane, and the first whose loss is within two decades of the last."""
     path = run.trajectory
     count = path.sizes["lane"]
@@ -38,9 +40,9 @@ def recorded(run: Any, before: float) -> dict[str, np.ndarray]:
 
 
 def dataset(
-    problems: list[Any],
+    problems: list[AbstractProblem],
     axes: dict[str, Any],
-    values: dict[str, Callable[[Any], Any]],
+    values: Mapping[str, Callable[[Any], Any]],
     least: dict[str, list[Reference]],
     runs: list[dict[str, Any]],
 ) -> xr.Dataset:

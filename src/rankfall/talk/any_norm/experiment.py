@@ -1,17 +1,15 @@
 """A gallery of norms and quasi-norms: where each is least among the solutions, and where the flow drives it."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 from ...claims import Claim, at_least, at_most
-from ...dynamics import Record, SpectralFlow, Stop, train
+from ...dynamics import Record, Run, SpectralFlow, Stop, train
 from ...dynamics.lanes import not_interrupted
 from ...experiments import Experiment, Settings
 from ...factorizations import SpectralFactorization
 from ...measures import nuclear_norm
-from ...problems import MatrixSensing, two_by_two
+from ...problems import AbstractProblem, MatrixSensing, two_by_two
 from ...references import NormMinimal, NuclearNorm
 from ...references.norms import norm_of
 from ...theory import solution
@@ -80,7 +78,7 @@ def compute(settings: AnyNorm, progress: bool) -> xr.Dataset:
     return dataset
 
 
-def _flow(problem: Any, depth: int, scale: float, loss: float, levels: np.ndarray, progress: bool) -> Any:
+def _flow(problem: AbstractProblem, depth: int, scale: float, loss: float, levels: np.ndarray, progress: bool) -> Run:
     start = SpectralFactorization.from_end_to_end(scale * np.eye(2), depth)
     record = Record(at_losses=levels, measures=["end_to_end"])
     run = train(problem, start, SpectralFlow(), stop=Stop(loss=loss), record=record, progress=progress)

@@ -13,13 +13,20 @@ from jax import lax
 
 from ... import measures
 from ..._execution import compiled, double_precision
+from ..._types import Array
 from ...claims import Claim, at_least, at_most
 from ...dynamics import GradientDescent, Record, Stop, train
 from ...dynamics.lanes import not_interrupted, run_all
 from ...experiments import Experiment, Settings
-from ...factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
+from ...factorizations import (
+    AbstractFactorization,
+    AbstractModel,
+    CPFactorization,
+    HierarchicalFactorization,
+    MatrixFactorization,
+)
 from ...networks import DeepCircuit, ShallowCircuit, one_hot
-from ...problems import MatrixCompletion, TensorCompletion
+from ...problems import AbstractProblem, MatrixCompletion, TensorCompletion
 
 SHALLOW = "Cohen, Sharir and Shashua (2016), section 3"
 DEEP = "Cohen, Sharir and Shashua (2016), section 4"
@@ -32,7 +39,7 @@ TOLERANCE = 1e-12
 
 Weights = tuple[Any, ...]
 Build = Callable[[Weights], Any]
-Model = tuple[str, TensorCompletion, Any, Build]
+Model = tuple[str, TensorCompletion, AbstractFactorization, Build]
 Path = tuple[np.ndarray, np.ndarray]
 Labels = list[tuple[str, str]]
 Task = Callable[[], list[Path]]
@@ -65,10 +72,10 @@ def compute(settings: CircuitEquivalence, progress: bool) -> xr.Dataset:
     key = jax.random.key(settings.seed)
     tensor, matrix = _problem(settings, shape), _problem(settings, (settings.matrix_extent,) * 2)
 
-    def models(**options: Any) -> list[Model]:
-        shallow = CPFactorization.init(shape, settings.components, key=key, **options)
-        deep = HierarchicalFactorization.init(shape, settings.widths, key=key, **options)
-        two = CPFactorization.init(matrix.shape, settings.matrix_components, key=key, **options)
+    def models(factor_std: float) -> list[Model]:
+        shallow = CPFactorization.init(shape, settings.components, key=key, factor_std=factor_std)
+        deep = HierarchicalFactorization.init(shape, settings.widths, key=key, factor_std=factor_std)
+        two = CPFactorization.init(matrix.shape, settings.matrix_components, key=key, factor_std=factor_std)
         return [
             ("shallow", tensor, shallow, ShallowCircuit),
             ("deep", tensor, deep, _deep),
@@ -77,7 +84,7 @@ def compute(settings: CircuitEquivalence, progress: bool) -> xr.Dataset:
 
     drawn = models(factor_std=1.0)[:2]
     trainings = _trainings(settings, models(factor_std=settings.factor_std), progress)
-    tasks = [partial(_compared, settings, *rest) for _, *rest in drawn]
+    tasks = [partial(_compared, settings, problem, model, build) for _, problem, model, build in drawn]
     done = run_all([*(task for _, task in trainings), *tasks])
     labels = [label for names, _ in trainings for label in names]
     paths = [path for found in done[: len(trainings)] for path in found]
@@ -122,7 +129,9 @@ def _places(shape: Sequence[int]) -> Any:
     return one_hot(np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), axis=1), shape[0])
 
 
-def _compared(settings: CircuitEquivalence, problem: TensorCompletion, model: Any, build: Build) -> tuple[Any, ...]:
+def _compared(
+    settings: CircuitEquivalence, problem: TensorCompletion, model: AbstractFactorization, build: Build
+) -> tuple[Any, ...]:
     """Errors of a circuit's outputs and of its gradients, and the singular values of the tensor that it computes."""
     order, most = len(model.shape), math.prod(model.shape)
     tensor, places = np.asarray(model.full()), _places(model.shape)
@@ -142,7 +151,7 @@ def _compared(settings: CircuitEquivalence, problem: TensorCompletion, model: An
     return errors, gradients, _spectra(outputs[0][:most].reshape(model.shape))
 
 
-def _squared_loss(build: Build, inputs: Any, values: Any, weights: Weights) -> Any:
+def _squared_loss(build: Build, inputs: Array, values: Array, weights: Weights) -> Any:
     """Mean squared error of the circuit's outputs, which knows of no tensor."""
     return jnp.mean((jax.vmap(build(weights))(inputs) - values) ** 2)
 
@@ -151,7 +160,7 @@ def _observed(problem: TensorCompletion) -> tuple[Any, Any]:
     return jnp.asarray(one_hot(problem.indices, problem.shape[0])), jnp.asarray(problem.values)
 
 
-def _gradient_errors(problem: TensorCompletion, model: Any, build: Build) -> list[float]:
+def _gradient_errors(problem: TensorCompletion, model: AbstractFactorization, build: Build) -> list[float]:
     """Largest differences of the gradients over the largest entry, with own weights and with the first one's shared."""
     order = len(problem.shape)
     loss = partial(_squared_loss, build, *_observed(problem))
@@ -236,7 +245,9 @@ def _descended(
         return [(np.asarray(losses), np.asarray(tensors)) for losses, tensors in paths]
 
 
-def _trained(settings: CircuitEquivalence, problem: Any, start: Any, progress: bool) -> list[Path]:
+def _trained(
+    settings: CircuitEquivalence, problem: AbstractProblem, start: AbstractModel, progress: bool
+) -> list[Path]:
     """Train a factorization by the package: losses, and the end-to-end tensors, flat."""
     run = train(
         problem,

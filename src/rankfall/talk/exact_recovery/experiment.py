@@ -1,7 +1,6 @@
 """From how many observations the nuclear norm recovers a matrix of low rank, and training does."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +13,7 @@ from ...dynamics.lanes import not_interrupted, run_all
 from ...experiments import Experiment, Settings
 from ...factorizations import MatrixFactorization
 from ...measures import nuclear_norm
+from ...problems import MatrixCompletion
 from ...references import FillWithZeros, NuclearNorm
 
 SOURCE = "Candes and Recht (2009), theorem 1.3"
@@ -75,7 +75,7 @@ def compute(settings: ExactRecovery, progress: bool) -> xr.Dataset:
     return dataset
 
 
-def _trained(settings: ExactRecovery, problem: Any, progress: bool) -> np.ndarray:
+def _trained(settings: ExactRecovery, problem: MatrixCompletion, progress: bool) -> np.ndarray:
     key = jax.random.key(settings.seed + 100)
     start = MatrixFactorization.init(problem.shape, settings.depth, scale=settings.scale, key=key)
     stop, record = Stop(loss=settings.loss, steps=settings.steps), Record(log_steps=5)

@@ -14,10 +14,11 @@ from ..._execution import compiled, double_precision
 from ...claims import Claim, at_most
 from ...datasets import low_cp_rank_completion, low_hierarchical_rank_completion, low_rank_completion
 from ...dynamics import AdaptiveDescent, ExponentialDescent, Record, Run, Stop, train
+from ...dynamics.base import AbstractDynamics
 from ...dynamics.lanes import join, not_interrupted, run_all
 from ...experiments import Experiment, Settings
 from ...factorizations import CPFactorization, HierarchicalFactorization, MatrixFactorization
-from ...problems import TensorCompletion
+from ...problems import AbstractProblem, TensorCompletion
 
 SOURCE = "Razin, Maman and Cohen (2022)"
 KINDS = ("matrix", "CP", "hierarchical")
@@ -102,7 +103,9 @@ def _rule(settings: Hierarchical) -> ExponentialDescent:
     return ExponentialDescent(krylov=settings.krylov, agreement=settings.agreement)
 
 
-def _follow(problem: Any, start: Callable[..., Any], rule: Any, progress: bool) -> Callable[[float, float], Run]:
+def _follow(
+    problem: AbstractProblem, start: Callable[..., Any], rule: AbstractDynamics, progress: bool
+) -> Callable[[float, float], Run]:
     """Return what trains from factors of a deviation down to a loss."""
 
     def follow(std: float, loss: float) -> Run:

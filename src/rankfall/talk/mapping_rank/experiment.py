@@ -58,7 +58,7 @@ class TanhNetwork(eqx.Module):
         self.weights = [rng.uniform(-end, end, shape) for end, shape in zip(ends, shapes, strict=True)]
         self.biases = [rng.uniform(-end, end, n) for end, n in zip(ends, sizes[1:], strict=True)]
 
-    def __call__(self, inputs: Any) -> Array:
+    def __call__(self, inputs: Array) -> Array:
         """Output on an input (positions, 1)."""
         hidden, (*layers, (row, shift)) = inputs.reshape(-1), zip(self.weights, self.biases, strict=True)
         for w, b in layers:

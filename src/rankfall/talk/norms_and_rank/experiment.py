@@ -1,12 +1,12 @@
 """Loss falls, every norm rises, rank falls: one picture of the contradiction."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ... import theory
+from ..._types import Array, ArrayLike
 from ...claims import Claim, at_least, at_most
 from ...dynamics import Record, Stop
 from ...dynamics.lanes import join, recorded, run_all, run_lanes, signed_starts
@@ -119,7 +119,7 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
     return found
 
 
-def _theorem_1a(loss: Any) -> Any:
+def _theorem_1a(loss: ArrayLike) -> Array:
     return theory.theorem1_norm_bound(loss, norm_e11=1.0, max_norm_eij=1.0)
 
 

@@ -14,6 +14,7 @@ from ...dynamics import ExponentialDescent, GradientDescent, Record, Stop, group
 from ...dynamics.lanes import not_interrupted, run_all
 from ...experiments import Experiment, Settings
 from ...factorizations import MatrixFactorization
+from ...problems import MatrixCompletion, MatrixSensing
 from ...references import NuclearNorm
 
 SOURCE = "Arora, Cohen, Hu and Luo (2019), figures 1 and 2"
@@ -77,7 +78,11 @@ def _problem(settings: NuclearNormOrNot, kind: str, count: int, repetition: int)
 
 
 def _trained(
-    settings: NuclearNormOrNot, problem: Any, case: tuple[str, int, int], depth: int, progress: bool
+    settings: NuclearNormOrNot,
+    problem: MatrixCompletion | MatrixSensing,
+    case: tuple[str, int, int],
+    depth: int,
+    progress: bool,
 ) -> list[dict[str, Any]]:
     """Train one depth from every scale."""
     key = jax.random.key(settings.seed + 100 + case[2])
@@ -100,7 +105,7 @@ def _trained(
     return rows
 
 
-def _reference(problem: Any) -> dict[str, float]:
+def _reference(problem: MatrixCompletion | MatrixSensing) -> dict[str, float]:
     # In single precision the observations themselves are no better.
     found = NuclearNorm(gap=1e-7 if problem.dtype == "float64" else 1e-6).solve(problem)
     if found.status != "optimal":
@@ -108,9 +113,10 @@ def _reference(problem: Any) -> dict[str, float]:
     return {"lower_bound": found.lower_bound, "residual": found.residual, **_measured(problem, found.solution)}
 
 
-def _measured(problem: Any, matrix: np.ndarray) -> dict[str, float]:
+def _measured(problem: MatrixCompletion | MatrixSensing, matrix: np.ndarray) -> dict[str, float]:
+    truth = np.asarray(problem.truth)
     return {
-        "error": float(np.linalg.norm(matrix - problem.truth) / np.linalg.norm(problem.truth)),
+        "error": float(np.linalg.norm(matrix - truth) / np.linalg.norm(truth)),
         "nuclear": float(measures.nuclear_norm(matrix)),
         "effective_rank": float(measures.effective_rank(matrix)),
     }

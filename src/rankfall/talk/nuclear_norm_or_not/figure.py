@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...plots.style import BOUND, LINE_STYLES, PALETTE, figure, figure_legend, key, label
@@ -44,7 +45,7 @@ def draw(ds: xr.Dataset) -> Figure:
     return whole
 
 
-def _curve(ax: Any, runs: xr.Dataset, ds: xr.Dataset, name: str, **look: Any) -> None:
+def _curve(ax: Axes, runs: xr.Dataset, ds: xr.Dataset, name: str, **look: Any) -> None:
     """Draw the median over repetitions, and every run as a dot."""
     unit = float(ds["true_nuclear"].median()) if name == "nuclear" else 1.0
     scales = np.unique(runs["scale"].values)

@@ -10,13 +10,15 @@ import numpy as np
 import xarray as xr
 
 from ... import measures
+from ..._types import Key
 from ...claims import Claim, at_least, at_most
 from ...dynamics import ExponentialDescent, Record, Stop, train
 from ...dynamics.lanes import not_interrupted, run_all
 from ...experiments import Experiment, Settings
-from ...factorizations import CPFactorization, MatrixFactorization
+from ...factorizations import AbstractModel, CPFactorization, MatrixFactorization
 from ...problems import MatrixCompletion, TensorCompletion
 
+Model = CPFactorization | MatrixFactorization
 SOURCE = "Razin and Cohen (2020), section 6; Arora, Cohen, Hu and Luo (2019)"
 FAMILIES = ("tensor", "matrix")
 MEASURED = ("error", "lower", "upper", "effective_rank", "used", "loss", "steps")
@@ -119,14 +121,14 @@ def _problem(given: Family, seed: int) -> tuple[Any, np.ndarray]:
     return kind.from_dense(data, loss="mse", truth=truth), truth
 
 
-def _start(given: Family, start: float, size: int, key: Any) -> Any:
+def _start(given: Family, start: float, size: int, key: Key) -> Model:
     if given.order > 2:
         return CPFactorization.init(given.shape, size, factor_std=start, key=key)
     widths = [size] * (given.depth - 1)
     return MatrixFactorization.init((given.extent, given.extent), given.depth, widths=widths, scale=start, key=key)
 
 
-def padded(model: Any, size: int) -> Any:
+def padded(model: Model, size: int) -> Model:
     """Return the same factorization with components or hidden units of zeros up to ``size``.
 
     They have no gradient and no curvature, and stay zero: the narrow factorization trains as it would alone, and all
@@ -144,7 +146,7 @@ def _widened(w: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return np.pad(w, ((0, rows - w.shape[0]), (0, columns - w.shape[1])))
 
 
-def _used(model: Any) -> float:
+def _used(model: AbstractModel) -> float:
     """Components in use; of a product of matrices there is no such thing."""
     if not isinstance(model, CPFactorization):
         return float("nan")
@@ -239,7 +241,7 @@ def _of_family(
     ]
 
 
-def _where(runs: xr.Dataset, chosen: Any) -> xr.Dataset:
+def _where(runs: xr.Dataset, chosen: xr.DataArray) -> xr.Dataset:
     return runs.isel(run=np.flatnonzero(chosen))
 
 

@@ -1,5 +1,6 @@
 """Robustness: other observed values, and the unobserved entry in the other positions."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -120,7 +121,7 @@ def _limit(lanes: xr.Dataset, eps: float) -> Claim:
     )
 
 
-def _bounded(name: str, words: str, right: xr.Dataset, wrong: xr.Dataset, bound: Any) -> Claim:
+def _bounded(name: str, words: str, right: xr.Dataset, wrong: xr.Dataset, bound: Callable[..., Array]) -> Claim:
     return at_least(
         name,
         f"{words}: |unobserved entry| over its proved bound, smallest over all points.",

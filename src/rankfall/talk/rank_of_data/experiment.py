@@ -13,6 +13,7 @@ from jax import lax
 from pydantic import Field
 
 from ..._execution import compiled, double_precision, raise_if_interrupted
+from ..._types import Array
 from ...claims import Claim, at_least, at_most
 from ...datasets.images import CLASSES, PIXELS, images
 from ...dynamics.lanes import run_all
@@ -72,7 +73,7 @@ def one_against_all(count: int) -> np.ndarray:
     return LABEL * (np.arange(count) // (count // CLASSES) == np.arange(CLASSES)[:, None])
 
 
-def predict(factors: Factors, x: Any) -> Any:
+def predict(factors: Factors, x: Array) -> Array:
     """Entries of CP tensors of extents 2 at the indices ``x`` (zeros and ones), shape ``(images,)``.
 
     ``factors`` are the first and the second rows of all modes, each of shape ``(modes, components)``. A product over
@@ -115,7 +116,7 @@ def _over_all(function: Callable[..., Any], *over_classes: int | None) -> Callab
 
 
 def _steps(rule: optax.GradientTransformation) -> Callable[..., Any]:
-    def several(state: Any, x: Any, y: Any) -> Any:
+    def several(state: Any, x: Array, y: Array) -> Any:
         def step(state: Any, _: None) -> Any:
             factors, memory = state
             slope = jax.grad(lambda w: jnp.mean((predict(w, x) - y) ** 2) / LABEL**2)(factors)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,10 +12,11 @@ import scipy.linalg
 import xarray as xr
 
 from ... import measures
+from ..._types import Array
 from ...claims import Claim, at_most
 from ...datasets import low_rank_completion
 from ...datasets.movielens import WANTED, ratings
-from ...dynamics import AdaptiveDescent, GradientFlow, Record, Stop, train
+from ...dynamics import AdaptiveDescent, GradientFlow, Record, Run, Stop, train
 from ...dynamics.lanes import join, lanes_of, last, not_interrupted, run_all
 from ...dynamics.linear_path import LinearPath
 from ...experiments import Experiment, FileOption, Settings, UserFile
@@ -56,7 +58,7 @@ class SpectrumDynamics(Settings):
     movielens: Ratings | None = None
 
 
-def read_ratings(settings: SpectrumDynamics, file: Any, content: bytes) -> Ratings:
+def read_ratings(settings: SpectrumDynamics, file: str | Path, content: bytes) -> Ratings:
     """Read the ratings of a file, of two items and two users at least."""
     del settings  # any ratings fit
     # Single precision halves the time, and its rounding is far below what is claimed.
@@ -67,8 +69,7 @@ def read_ratings(settings: SpectrumDynamics, file: Any, content: bytes) -> Ratin
             f"movielens is {str(file)!r}, but it has {items} items and {users} users; a second singular value "
             "needs two of each or more."
         )
-    found: Ratings = Ratings.of(file, content, problem=problem)
-    return found
+    return Ratings.of(file, content, problem=problem)
 
 
 def compute(settings: SpectrumDynamics, progress: bool) -> xr.Dataset:
@@ -140,7 +141,7 @@ def _on_ratings(settings: SpectrumDynamics, depth: int, progress: bool) -> xr.Da
         lane = _unfactorized(problem, start.full(), settings.ratings_loss, 16, settings.shown)
     else:
 
-        def gradient_sizes(matrix: Any) -> Any:
+        def gradient_sizes(matrix: Array) -> Array:
             return _gradient_sizes(problem, matrix)
 
         # The first singular value comes up in a few steps, which have records by their loss.
@@ -186,7 +187,7 @@ def _unfactorized(problem: MatrixCompletion, start: np.ndarray, loss: float, rec
     return _with_spectra(lane, spectra[None], np.full((1, records, 4), np.nan), shown)
 
 
-def _of_run(problem: MatrixCompletion, run: Any, shown: int, depth: int) -> xr.Dataset:
+def _of_run(problem: MatrixCompletion, run: Run, shown: int, depth: int) -> xr.Dataset:
     """Return what is stored of a run; the gradient in the singular vectors for depth 2 alone."""
     path = run.trajectory
     if "gradient_sizes" in path:
@@ -208,7 +209,7 @@ def _with_spectra(lane: xr.Dataset, spectra: np.ndarray, sizes: np.ndarray, show
     )
 
 
-def _gradient_sizes(problem: MatrixCompletion, matrix: Any) -> Any:
+def _gradient_sizes(problem: MatrixCompletion, matrix: Array) -> Array:
     """Entries of ``|U^T grad V|`` on the diagonal and off it: both means, then the largest of each."""
     xp = namespace(matrix)
     u, _, vt = xp.linalg.svd(matrix, full_matrices=False) if xp is not np else _svd(matrix)

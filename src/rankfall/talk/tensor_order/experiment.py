@@ -2,6 +2,7 @@
 
 import itertools
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -58,11 +59,10 @@ class TensorOrder(Settings):
         return (self.extent,) * self.order
 
 
-def read_targets(settings: TensorOrder, file: Any, content: bytes) -> Targets:
+def read_targets(settings: TensorOrder, file: str | Path, content: bytes) -> Targets:
     """Read tensors and orders of observation that fit the settings."""
     tensors, orders = targets(file, content, settings.ranks, settings.shape, min(settings.observed))
-    found: Targets = Targets.of(file, content, tensors=tensors, orders=orders)
-    return found
+    return Targets.of(file, content, tensors=tensors, orders=orders)
 
 
 def compute(settings: TensorOrder, progress: bool) -> xr.Dataset:
