@@ -134,7 +134,6 @@ BAD = {
     "shape huge": (lambda: from_coo([[0, 0]], [1.0], (2**40, 2**40)), r"^shape is .* no memory holds the 1.2e\+24"),
     "loss": (lambda: from_coo(*ONE, loss="sse"), "loss is 'sse'"),
     "loss misspelt": (lambda: from_coo(*ONE, loss="hals_sse"), "; 'half_sse' is the nearest"),
-    "dtype none": (lambda: from_coo(*ONE, dtype=None), "dtype is None"),
     "sign": (lambda: from_coo(*ONE, required_det_sign=True), "required_det_sign is True"),
     "dtype unknown": (lambda: from_coo(*ONE, dtype="float17"), "dtype is 'float17'"),
     "dtype integer": (lambda: from_coo(*ONE, dtype=int), "dtype is 'int64'"),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.extend
+import jax.extend.core
 import jax.numpy as jnp
 from jax import lax
 
@@ -45,7 +45,7 @@ def alone(function: Callable[..., Any]) -> Callable[..., Any]:
     Array([25.], dtype=float32)
     """
 
-    def single(*arguments: Any) -> Any:
+    def single(*arguments: object) -> Any:
         result = function(*jax.tree.map(lambda a: a[0], arguments))
         return jax.tree.map(lambda a: a[None], result)
 
@@ -79,7 +79,7 @@ def lanes_together(function: Callable[..., Any], axis: int = 0) -> Callable[...,
     Array([1., 4.], dtype=float32)
     """
 
-    def mapped(*arguments: Any) -> Any:
+    def mapped(*arguments: object) -> Any:
         count = jax.tree.leaves(arguments)[0].shape[axis]
         in_front = jax.tree.map(lambda a: a if axis == 0 else jnp.moveaxis(a, axis, 0), arguments)
         if count == 1:
@@ -97,7 +97,7 @@ def lanes_together(function: Callable[..., Any], axis: int = 0) -> Callable[...,
     return mapped
 
 
-def _block(together: Any, count: int) -> Any:
+def _block(together: jax.extend.core.ClosedJaxpr, count: int) -> Any:
     """Count the lanes whose decompositions stay in the thread that calls them; infinite where there are none."""
     work = [
         _COUNTED * math.prod(shape[:-2]) * shape[-2] * shape[-1] * max(shape[-2:]) / count
@@ -106,15 +106,16 @@ def _block(together: Any, count: int) -> Any:
     return max(1, int((_WORK - 1) // max(work))) if work else math.inf
 
 
-def _decomposed(jaxpr: Any) -> Iterator[tuple[int, ...]]:
+def _decomposed(jaxpr: jax.extend.core.Jaxpr) -> Iterator[tuple[int, ...]]:
     """Yield the shapes of the batches of matrices that are decomposed, also in what is called."""
     for equation in jaxpr.eqns:
         if equation.primitive.name in _DECOMPOSITIONS:
-            yield from (v.aval.shape for v in equation.invars if len(v.aval.shape) > 2)
+            shapes = [getattr(v.aval, "shape", ()) for v in equation.invars]
+            yield from (shape for shape in shapes if len(shape) > 2)
         for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
             if _is_program(inner):
-                yield from _decomposed(getattr(inner, "jaxpr", inner))
+                yield from _decomposed(inner.jaxpr if hasattr(inner, "jaxpr") else inner)
 
 
-def _is_program(value: Any) -> bool:
+def _is_program(value: object) -> bool:
     return hasattr(value, "eqns") or hasattr(value, "jaxpr")

@@ -35,7 +35,7 @@ class Compiled:
         self._statics = _statics(options)
         _ours.add(self)
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
+    def __call__(self, *arguments: object, **named: object) -> Any:
         """Call the compiled function."""
         moving = [a for i, a in enumerate(arguments) if i not in self._statics]
         moving += [a for name, a in named.items() if name not in self._statics]
@@ -47,11 +47,11 @@ class Compiled:
             named = {name: a if name in self._statics else _arrays(a) for name, a in named.items()}
         return self._outer(*arguments, **named)
 
-    def eval_shape(self, *arguments: Any, **named: Any) -> Any:
+    def eval_shape(self, *arguments: object, **named: object) -> Any:
         """Return the shapes of what a call would return."""
         return self._outer.eval_shape(*arguments, **named)
 
-    def lower(self, *arguments: Any, **named: Any) -> Any:
+    def lower(self, *arguments: object, **named: object) -> Any:
         """Return what a call would compile."""
         return self._outer.lower(*arguments, **named)
 
@@ -65,7 +65,7 @@ class Compiled:
 _ours: weakref.WeakSet[Compiled] = weakref.WeakSet()
 
 
-def compiled(function: Callable[..., Any], **options: Any) -> Any:
+def compiled(function: Callable[..., Any], **options: object) -> Any:
     """``jax.jit`` for what is called from Python, with options that make it soon done.
 
     Parameters
@@ -163,5 +163,5 @@ def _statics(options: dict[str, Any]) -> frozenset[int | str]:
     )
 
 
-def _arrays(argument: Any) -> Any:
+def _arrays(argument: object) -> Any:
     return jax.tree.map(jnp.asarray, argument)

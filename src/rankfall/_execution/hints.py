@@ -18,7 +18,7 @@ def in_one_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     from jax.experimental.xla_metadata import set_xla_metadata  # not in every later version, nor needed there
 
-    def hinted(*arguments: Any) -> Any:
+    def hinted(*arguments: object) -> Any:
         with set_xla_metadata(xla_cpu_small_call="true", inlineable="false"):
             return function(*arguments)
 

@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 # The event of the interrupts() that the main thread is in: runs in other threads end with it.
 _heard: list[threading.Event] = []
@@ -33,7 +33,7 @@ def interrupts() -> Iterator[threading.Event]:
         yield event
         return
 
-    def handler(number: int, frame: Any) -> None:
+    def handler(number: int, frame: FrameType | None) -> None:
         first = not event.is_set()
         event.set()
         if first:

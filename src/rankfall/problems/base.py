@@ -2,19 +2,47 @@
 
 import abc
 import math
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
 import jax
 import numpy as np
 
 from .. import _checks
-from .._types import Array, Residuals, Scalars
+from .._types import Array, ArrayLike, DTypeLike, Residuals, Scalars
 from ..measures._namespace import floating, matrices
 from .losses import AbstractLoss, AbstractMarginLoss, LeastSquares, loss_of
 
 # Unobserved entries are listed up to so many entries in all.
 _LISTED = 2**20
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What a problem asks of a model; the models themselves are of a folder that is above this one."""
+
+    by_entries: ClassVar[bool]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extents of the end-to-end matrix or tensor."""
+        ...
+
+    @property
+    def lanes(self) -> int | None:
+        """Number of lanes, ``None`` for a single model."""
+        ...
+
+    def full(self) -> Array:
+        """End-to-end matrix or tensor."""
+        ...
+
+    def entries_at(self, indices: Array) -> Array:
+        """Entries at places that were checked, or are traced."""
+        ...
+
+
+M = TypeVar("M", bound=Model)
 
 
 class AbstractProblem(eqx.Module):
@@ -263,11 +291,11 @@ class AbstractProblem(eqx.Module):
         """
         return self.adjoint(self.loss_function.slopes(self.predict(full), self.values, self._count))
 
-    def end_to_end(self, model: Any) -> Array:
+    def end_to_end(self, model: Model) -> Array:
         """Return what a model is measured by: its end-to-end object, or its predictions at labelled inputs."""
         return model.full()
 
-    def observe(self, model: Any) -> Array:
+    def observe(self, model: Model) -> Array:
         """Predictions of a factorization, without forming the whole where that is dear.
 
         Parameters
@@ -293,7 +321,7 @@ class AbstractProblem(eqx.Module):
         """
         return self.predict(self.end_to_end(model))
 
-    def loss_of(self, model: Any) -> Scalars:
+    def loss_of(self, model: Model) -> Scalars:
         """Loss of a factorization.
 
         Parameters
@@ -319,7 +347,7 @@ class AbstractProblem(eqx.Module):
         """
         return self.loss(self.end_to_end(model))
 
-    def log_loss_of(self, model: Any) -> Scalars:
+    def log_loss_of(self, model: Model) -> Scalars:
         """Logarithm of the loss of a factorization, also where the loss itself underflows.
 
         Parameters
@@ -350,18 +378,18 @@ class AbstractProblem(eqx.Module):
             )
         return self.loss_function.log_total(self.observe(model), self.values, self._count)
 
-    def loss_and_gradient(self, model: Any) -> Any:
+    def loss_and_gradient(self, model: M) -> tuple[Array, M]:
         """Loss of a factorization and its gradient in the factors (JAX, one lane)."""
         return jax.value_and_grad(self.loss_of)(model)
 
-    def check_model(self, model: Any) -> None:
+    def check_model(self, model: Model) -> None:
         """Refuse a model that is of another shape."""
         what = "matrix" if len(self.shape) == 2 else "tensor"
         _checks.same_shape(
             f"the start's end-to-end {what}", model.shape, self.shape, "start from init(problem.shape, ...)"
         )
 
-    def half_sse(self, loss: Any) -> Array:
+    def half_sse(self, loss: ArrayLike) -> Array:
         """Convert values of this problem's loss to half the sum of squared residuals, the theorems' convention.
 
         Parameters
@@ -391,7 +419,7 @@ class AbstractProblem(eqx.Module):
         """Observed places of a matrix so small that training works entry by entry, else ``None``."""
         return None
 
-    def stripped(self, model: Any) -> "AbstractProblem":
+    def stripped(self, model: Model) -> "AbstractProblem":
         """Return the same without what training this model does not use: problems of one form share compiled code."""
         return self
 
@@ -402,7 +430,7 @@ class AbstractProblem(eqx.Module):
         new = [self.values * factor, truth]
         return eqx.tree_at(lambda p: [getattr(p, name) for name in where], self, new[: len(where)])
 
-    def part(self, which: Any) -> "AbstractProblem":
+    def part(self, which: Array) -> "AbstractProblem":
         """Return the problem of some of the observations.
 
         Parameters
@@ -484,7 +512,7 @@ class AbstractProblem(eqx.Module):
         }
 
 
-def fitting(full: Any, shape: tuple[int, ...]) -> Array:
+def fitting(full: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return an end-to-end matrix or tensor, or a batch of them; refuse one of another shape."""
     name = "matrix" if len(shape) == 2 else "tensor"
     found = matrices(name, full) if len(shape) == 2 else floating(name, full)
@@ -503,18 +531,18 @@ def unobserved_of(observed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | 
     return np.argwhere(~seen)
 
 
-def check_options(loss: Any, dtype: Any) -> tuple[AbstractLoss, str]:
+def check_options(loss: str | AbstractLoss | type[AbstractLoss], dtype: DTypeLike) -> tuple[AbstractLoss, str]:
     """Check the options common to all problems; return the loss and the name of the dtype."""
     return loss_of(loss), _checks.precision("dtype", dtype)
 
 
-def check_infima(infimal_rank: Any, infimal_erank: Any) -> tuple[int | None, float | None]:
+def check_infima(infimal_rank: object, infimal_erank: object) -> tuple[int | None, float | None]:
     """Return the infima over the solution set, ``None`` where they are not known."""
     rank = None if infimal_rank is None else _checks.integer("infimal_rank", infimal_rank, 0)
     return rank, None if infimal_erank is None else _checks.effective_rank("infimal_erank", infimal_erank)
 
 
-def check_truth(truth: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
+def check_truth(truth: ArrayLike | None, shape: tuple[int, ...], dtype: str) -> np.ndarray | None:
     """Return the known full matrix as an array of the problem's dtype."""
     if truth is None:
         return None

@@ -1,12 +1,10 @@
 """Labels of two classes on a linear predictor: where training goes to infinity, and its direction is the question."""
 
-from typing import Any
-
 import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike, DTypeLike
 from .base import AbstractProblem, check_options, check_truth, fitting
 from .losses import AbstractLoss
 
@@ -57,12 +55,12 @@ class LinearClassification(AbstractProblem):
 
     def __init__(
         self,
-        inputs: Any,
-        labels: Any,
+        inputs: ArrayLike,
+        labels: ArrayLike,
         *,
         loss: str | AbstractLoss = "logistic",
-        dtype: Any = "float64",
-        truth: Any = None,
+        dtype: DTypeLike = "float64",
+        truth: ArrayLike | None = None,
     ) -> None:
         self.loss_function, self.dtype = check_options(loss, dtype)
         x, y = _checks.real("inputs", inputs, self.dtype), _checks.real("labels", labels, self.dtype)
@@ -98,6 +96,6 @@ class LinearClassification(AbstractProblem):
         """``X^T v``."""
         return (values @ self.inputs)[..., None]
 
-    def part(self, which: Any) -> "LinearClassification":
+    def part(self, which: Array) -> "LinearClassification":
         """Return the problem of some of the observations."""
         return eqx.tree_at(lambda p: (p.inputs, p.values), self, (self.inputs[which], self.values[which]))

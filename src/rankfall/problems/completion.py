@@ -9,8 +9,8 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._types import Array
-from .base import check_infima, check_options, check_truth, unobserved_of
+from .._types import Array, ArrayLike, DTypeLike
+from .base import Model, check_infima, check_options, check_truth, unobserved_of
 from .entries import AbstractCompletion, dense_form, sorted_observations
 from .losses import AbstractLoss
 
@@ -68,7 +68,7 @@ class MatrixCompletion(AbstractCompletion):
     required_det_sign: int | None = eqx.field(static=True)
 
     @classmethod
-    def from_dense(cls, array: Any, **options: Any) -> "MatrixCompletion":
+    def from_dense(cls, array: ArrayLike, **options: Any) -> "MatrixCompletion":
         """Build the problem from a matrix with NaN where nothing was observed.
 
         Parameters
@@ -141,7 +141,7 @@ class MatrixCompletion(AbstractCompletion):
         return cls.from_coo(indices, coo.data, tuple(int(n) for n in coo.shape), **options)
 
     @classmethod
-    def from_mask(cls, array: Any, mask: Any, **options: Any) -> "MatrixCompletion":
+    def from_mask(cls, array: ArrayLike, mask: ArrayLike, **options: Any) -> "MatrixCompletion":
         """Build the problem from a full matrix and a mask, true where the entry is observed.
 
         Parameters
@@ -179,13 +179,13 @@ class MatrixCompletion(AbstractCompletion):
     @classmethod
     def from_coo(
         cls,
-        indices: Any,
-        values: Any,
+        indices: ArrayLike,
+        values: ArrayLike,
         shape: tuple[int, ...],
         *,
         loss: str | AbstractLoss = "half_sse",
-        dtype: Any = "float64",
-        truth: Any = None,
+        dtype: DTypeLike = "float64",
+        truth: ArrayLike | None = None,
         infimal_rank: int | None = None,
         infimal_erank: float | None = None,
         required_det_sign: int | None = None,
@@ -243,7 +243,7 @@ class MatrixCompletion(AbstractCompletion):
             required_det_sign=_checks.sign("required_det_sign", required_det_sign),
         )
 
-    def part(self, which: Any) -> "MatrixCompletion":
+    def part(self, which: Array) -> "MatrixCompletion":
         """Return the completion from some of the observed entries."""
         return dataclasses.replace(super().part(which), pattern=None)
 
@@ -254,7 +254,7 @@ class MatrixCompletion(AbstractCompletion):
         # What nobody observed is still what is recorded as unobserved.
         return dataclasses.replace(rest, unobserved_entries=self.unobserved_entries)
 
-    def stripped(self, model: Any) -> "MatrixCompletion":
+    def stripped(self, model: Model) -> "MatrixCompletion":
         """Return the same without what only records, theory and the loop of tiny matrices use."""
         known: dict[str, Any] = {"pattern": None, "infimal_rank": None, "infimal_erank": None}
         return dataclasses.replace(self, **known, required_det_sign=None)
@@ -286,12 +286,12 @@ def _pattern(indices: np.ndarray, shape: tuple[int, int]) -> tuple[tuple[int, in
     return tuple((int(i), int(j)) for i, j in indices)
 
 
-def _is_sparse(value: Any) -> bool:
+def _is_sparse(value: object) -> bool:
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and bool(sparse.issparse(value))
 
 
-def _matrix(name: str, value: Any) -> np.ndarray:
+def _matrix(name: str, value: ArrayLike) -> np.ndarray:
     array = _checks.real(name, value)
     if array.ndim != 2 or not array.size:
         raise ValueError(f"{name} has shape {array.shape}, but must be a matrix (rows, columns), one or more of each.")

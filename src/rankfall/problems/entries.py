@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,15 +12,19 @@ import numpy as np
 from jax import lax
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike
 from ..measures._namespace import namespace
-from .base import AbstractProblem, fitting
+from .base import AbstractProblem, M, Model, fitting
 from .losses import AbstractLoss
 
 # Entries are compared with the data in blocks of so many: rows gathered from the factors then stay in the cache.
 BLOCK = 8192
 # A gathered entry costs some fifty times one of a dense array; beyond the second number no dense array is formed.
 _DENSE_ENTRIES_AN_OBSERVATION, _LARGEST_DENSE = 50, 2**24
+
+# Places, values and weights of a block of observations, and what is summed over the blocks.
+Block: TypeAlias = tuple[Array, Array, Array]
+Total = TypeVar("Total")
 
 
 class AbstractCompletion(AbstractProblem):
@@ -77,24 +82,24 @@ class AbstractCompletion(AbstractProblem):
         seen = self._seen(fitting(full, self.shape))
         return self.mask * self.loss_function.slopes(seen, self.target, self._count)
 
-    def observe(self, model: Any) -> Array:
+    def observe(self, model: Model) -> Array:
         """Observed entries of a factorization."""
         return self.predict(model.full()) if self._formed(model) else model.entries_at(self.indices)
 
-    def loss_of(self, model: Any) -> Array:
+    def loss_of(self, model: Model) -> Array:
         """Loss of a factorization, by the observed entries alone where the whole is not formed."""
         if self._formed(model):
             return self.loss(model.full())
-        if model.lanes is not None or not any(isinstance(w, jax.Array) for w in model.factors):
+        if model.lanes is not None or not any(isinstance(w, jax.Array) for w in jax.tree.leaves(model)):
             return self.loss_function.total(self.observe(model), self.values, self._count)
         return self._scan(lambda total, block: total + self._block_loss(model, block), jnp.zeros((), self.dtype))
 
-    def loss_and_gradient(self, model: Any) -> Any:
+    def loss_and_gradient(self, model: M) -> tuple[Array, M]:
         """Loss of a factorization and its gradient in the factors (JAX, one lane)."""
         if self._formed(model):
             return super().loss_and_gradient(model)
 
-        def add(total: Any, block: Any) -> Any:
+        def add(total: tuple[Array, M], block: Block) -> tuple[Array, M]:
             return jax.tree.map(jnp.add, total, jax.value_and_grad(self._block_loss)(model, block))
 
         return self._scan(add, (jnp.zeros((), self.dtype), jax.tree.map(jnp.zeros_like, model)))
@@ -104,7 +109,7 @@ class AbstractCompletion(AbstractProblem):
         found = super().scaled(factor)
         return found if self.target is None else eqx.tree_at(lambda p: p.target, found, self.target * factor)
 
-    def part(self, which: Any) -> Any:
+    def part(self, which: Array) -> Any:
         """Return the completion from some of the observed entries."""
         gone: dict[str, Any] = {"mask": None, "target": None}
         return dataclasses.replace(self, indices=self.indices[which], values=self.values[which], **gone)
@@ -114,7 +119,7 @@ class AbstractCompletion(AbstractProblem):
         needed = [order[np.unique(self.indices[order, n], return_index=True)[1]] for n in range(len(self.shape))]
         return order[~np.isin(order, np.concatenate(needed))]
 
-    def _formed(self, model: Any) -> bool:
+    def _formed(self, model: Model) -> bool:
         """Whether the loss is taken of the whole matrix or tensor."""
         return not model.by_entries
 
@@ -127,13 +132,13 @@ class AbstractCompletion(AbstractProblem):
         assert self.mask is not None
         return namespace(full, self.mask).where(self.mask > 0, full, self.target)
 
-    def _block_loss(self, model: Any, block: Any) -> Any:
+    def _block_loss(self, model: Model, block: Block) -> Array:
         indices, values, weight = block
         seen = model.entries_at(indices)
         # What fills the last block up is at its target.
         return self.loss_function.total(jnp.where(weight > 0, seen, values), values, self._count)
 
-    def _scan(self, add: Any, start: Any) -> Any:
+    def _scan(self, add: Callable[[Total, Block], Total], start: Total) -> Total:
         """Sum over the observations, block by block."""
         count = self.observed
         size = min(BLOCK, count)
@@ -158,7 +163,7 @@ def dense_form(
 
 
 def sorted_observations(
-    indices: Any, values: Any, shape: tuple[int, ...], loss: AbstractLoss, dtype: str
+    indices: ArrayLike, values: ArrayLike, shape: tuple[int, ...], loss: AbstractLoss, dtype: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return checked places and values of observed entries, in C order."""
     # An empty list has neither columns nor integers, but one thing is wrong with it.

@@ -1,11 +1,9 @@
 """Problems given by linear measurements: matrix sensing, and linear regression, the talk's warm-up."""
 
-from typing import Any
-
 import equinox as eqx
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike, DTypeLike
 from ..measures._namespace import namespace
 from .base import AbstractProblem, check_infima, check_options, check_truth, fitting
 from .losses import AbstractLoss
@@ -50,12 +48,12 @@ class MatrixSensing(AbstractProblem):
 
     def __init__(
         self,
-        measurements: Any,
-        values: Any,
+        measurements: ArrayLike,
+        values: ArrayLike,
         *,
         loss: str | AbstractLoss = "half_sse",
-        dtype: Any = "float64",
-        truth: Any = None,
+        dtype: DTypeLike = "float64",
+        truth: ArrayLike | None = None,
         infimal_rank: int | None = None,
         infimal_erank: float | None = None,
     ) -> None:
@@ -94,7 +92,7 @@ class MatrixSensing(AbstractProblem):
         """Return the measurements, each as a row, and the numbers as a column; see `AbstractProblem.linear_system`."""
         return self.measurements.reshape(self.observed, -1), self.values[:, None]
 
-    def part(self, which: Any) -> "MatrixSensing":
+    def part(self, which: Array) -> "MatrixSensing":
         """Return the problem of some of the measurements."""
         return eqx.tree_at(lambda p: (p.measurements, p.values), self, (self.measurements[which], self.values[which]))
 
@@ -137,12 +135,12 @@ class LinearRegression(AbstractProblem):
 
     def __init__(
         self,
-        inputs: Any,
-        targets: Any,
+        inputs: ArrayLike,
+        targets: ArrayLike,
         *,
         loss: str | AbstractLoss = "half_sse",
-        dtype: Any = "float64",
-        truth: Any = None,
+        dtype: DTypeLike = "float64",
+        truth: ArrayLike | None = None,
     ) -> None:
         self.loss_function, self.dtype = check_options(loss, dtype)
         x, y = _checks.real("inputs", inputs, self.dtype), _checks.real("targets", targets, self.dtype)
@@ -188,7 +186,7 @@ class LinearRegression(AbstractProblem):
         """Return inputs and targets; see `AbstractProblem.linear_system`."""
         return self.inputs, self.targets
 
-    def part(self, which: Any) -> "LinearRegression":
+    def part(self, which: Array) -> "LinearRegression":
         """Return the regression on some of the observations."""
         chosen = (self.inputs[which], self.targets[which].reshape(-1))
         return eqx.tree_at(lambda p: (p.inputs, p.values), self, chosen)

@@ -39,16 +39,16 @@ class LeastSquares(NamedTuple):
         """
         return 2.0 / self.count if self.mean else 1.0
 
-    def loss(self, sum_of_squares: Any) -> Any:
+    def loss(self, sum_of_squares: Array | float) -> Any:
         """Loss of a sum of squared residuals."""
         return sum_of_squares * (1.0 / self.count if self.mean else 0.5)
 
-    def slope(self, residuals: Any) -> Any:
+    def slope(self, residuals: Array) -> Any:
         """Return the derivative of the loss in every prediction."""
         # With half_sse the 2 of the square's derivative and the 1/2 cancel without a multiplication.
         return residuals * self.rate if self.mean else residuals
 
-    def half_sse(self, loss: Any) -> Any:
+    def half_sse(self, loss: Array | float) -> Any:
         """Half the sum of squares, the convention of the theorems, from a value of the loss."""
         return loss * (self.count / 2) if self.mean else loss
 
@@ -117,20 +117,20 @@ class AbstractLoss(abc.ABC):
         """Refuse targets that the loss is not defined for; any real number will do unless a subclass says otherwise."""
         del name, targets
 
-    def total(self, prediction: Array, target: Array, count: Any) -> Array:
+    def total(self, prediction: Array, target: Array, count: Array | int) -> Array:
         """Loss of all observations: the sum over the last axis of `value`, or the mean, of ``count`` observations."""
         if self.least_squares:
             residuals = prediction - target
             return LeastSquares(self.mean, count).loss((residuals * residuals).sum(axis=-1))
         return self.averaged(self.value(prediction, target).sum(axis=-1), count)
 
-    def slopes(self, prediction: Array, target: Array, count: Any) -> Array:
+    def slopes(self, prediction: Array, target: Array, count: Array | int) -> Array:
         """Differentiate `total` in every prediction."""
         if self.least_squares:
             return LeastSquares(self.mean, count).slope(prediction - target)
         return self.averaged(self.slope(prediction, target), count)
 
-    def averaged(self, values: Any, count: Any) -> Any:
+    def averaged(self, values: Array, count: Array | int) -> Any:
         """Return sums over observations as they are, or as means."""
         return values * (1.0 / count) if self.mean else values
 
@@ -261,7 +261,7 @@ class AbstractMarginLoss(AbstractLoss):
         with np.errstate(over="ignore"):
             return -target * namespace(prediction, target).exp(self.log_slope_of(prediction * target))
 
-    def log_total(self, prediction: Array, target: Array, count: Any) -> Array:
+    def log_total(self, prediction: Array, target: Array, count: Array | int) -> Array:
         """Logarithm of `total`, also where that underflows."""
         xp = namespace(prediction, target)
         logs = self.log_of(prediction * target)
@@ -321,7 +321,7 @@ LOSSES: dict[str, AbstractLoss] = {
 }
 
 
-def loss_of(loss: Any) -> AbstractLoss:
+def loss_of(loss: str | AbstractLoss | type[AbstractLoss]) -> AbstractLoss:
     """Return the loss of a name, or one that is given.
 
     Parameters

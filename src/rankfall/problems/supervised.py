@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 
 from .. import _checks
-from .._types import Array
+from .._types import Array, ArrayLike, DTypeLike
 from .base import AbstractProblem, check_options, fitting
 from .losses import AbstractLoss
 
@@ -53,7 +53,12 @@ class Supervised(AbstractProblem):
     required_det_sign: int | None = eqx.field(static=True)
 
     def __init__(
-        self, inputs: Any, targets: Any, *, loss: str | AbstractLoss = "half_sse", dtype: Any = "float64"
+        self,
+        inputs: ArrayLike,
+        targets: ArrayLike,
+        *,
+        loss: str | AbstractLoss = "half_sse",
+        dtype: DTypeLike = "float64",
     ) -> None:
         self.loss_function, self.dtype = check_options(loss, dtype)
         x, y = _checks.real("inputs", inputs, self.dtype), _checks.real("targets", targets, self.dtype)
@@ -108,7 +113,7 @@ class Supervised(AbstractProblem):
                 "build a network of as many outputs."
             )
 
-    def part(self, which: Any) -> "Supervised":
+    def part(self, which: Array) -> "Supervised":
         """Return the problem of some of the labelled inputs."""
         chosen = (self.inputs[which], self.targets[which].reshape(-1))
         return eqx.tree_at(lambda p: (p.inputs, p.values), self, chosen)

@@ -8,8 +8,8 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._types import Array
-from .base import AbstractProblem, check_options, check_truth, fitting, unobserved_of
+from .._types import Array, ArrayLike, DTypeLike
+from .base import AbstractProblem, Model, check_options, check_truth, fitting, unobserved_of
 from .entries import AbstractCompletion, dense_form, sorted_observations
 from .losses import AbstractLoss
 
@@ -58,7 +58,7 @@ class TensorCompletion(AbstractCompletion):
     required_det_sign: int | None = eqx.field(static=True)
 
     @classmethod
-    def from_dense(cls, array: Any, **options: Any) -> "TensorCompletion":
+    def from_dense(cls, array: ArrayLike, **options: Any) -> "TensorCompletion":
         """Build the problem from a tensor with NaN where nothing was observed.
 
         Parameters
@@ -94,13 +94,13 @@ class TensorCompletion(AbstractCompletion):
     @classmethod
     def from_coo(
         cls,
-        indices: Any,
-        values: Any,
+        indices: ArrayLike,
+        values: ArrayLike,
         shape: Sequence[int],
         *,
         loss: str | AbstractLoss = "half_sse",
-        dtype: Any = "float64",
-        truth: Any = None,
+        dtype: DTypeLike = "float64",
+        truth: ArrayLike | None = None,
     ) -> "TensorCompletion":
         """Build the problem from coordinates.
 
@@ -159,7 +159,7 @@ class TensorCompletion(AbstractCompletion):
     def _count(self) -> Array:
         return self.count
 
-    def part(self, which: Any) -> "TensorCompletion":
+    def part(self, which: Array) -> "TensorCompletion":
         """Return the completion from some of the observed entries."""
         part = super().part(which)
         return eqx.tree_at(lambda p: p.count, part, np.asarray(len(which), self.dtype))
@@ -170,7 +170,7 @@ class TensorCompletion(AbstractCompletion):
         # What nobody observed is still what is recorded as unobserved.
         return dataclasses.replace(rest, unobserved_entries=self.unobserved_entries)
 
-    def stripped(self, model: Any) -> "TensorCompletion":
+    def stripped(self, model: Model) -> "TensorCompletion":
         """Return the same without what is in the dense form: that is of one shape whatever is observed."""
         if not self._formed(model) or self.mask is None:
             return self
@@ -178,7 +178,7 @@ class TensorCompletion(AbstractCompletion):
         gone: dict[str, Any] = {"indices": np.zeros((0, len(self.shape)), np.int64), "values": np.zeros(0, self.dtype)}
         return dataclasses.replace(self, **gone, unobserved_entries=self.unobserved_entries if few else None)
 
-    def _formed(self, model: Any) -> bool:
+    def _formed(self, model: Model) -> bool:
         return self.mask is not None and not model.by_entries
 
 
@@ -219,12 +219,12 @@ class TensorSensing(AbstractProblem):
 
     def __init__(
         self,
-        measurements: Any,
-        values: Any,
+        measurements: ArrayLike,
+        values: ArrayLike,
         *,
         loss: str | AbstractLoss = "half_sse",
-        dtype: Any = "float64",
-        truth: Any = None,
+        dtype: DTypeLike = "float64",
+        truth: ArrayLike | None = None,
     ) -> None:
         self.loss_function, self.dtype = check_options(loss, dtype)
         stack = _checks.real("measurements", measurements, self.dtype)
@@ -261,7 +261,7 @@ class TensorSensing(AbstractProblem):
         """Return the measurements, each as a row, and the numbers as a column; see `AbstractProblem.linear_system`."""
         return self.measurements.reshape(self.observed, -1), self.values[:, None]
 
-    def part(self, which: Any) -> "TensorSensing":
+    def part(self, which: Array) -> "TensorSensing":
         """Return the problem of some of the measurements."""
         return eqx.tree_at(lambda p: (p.measurements, p.values), self, (self.measurements[which], self.values[which]))
 

@@ -1,11 +1,11 @@
 """The problem of the talk, ``[[*, 1], [1, 0]]``, its perturbations, positions and extension to d x d."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._types import DTypeLike
 from .completion import MatrixCompletion
 
 
@@ -17,7 +17,7 @@ def two_by_two(
     position: tuple[int, int] = (0, 0),
     size: int = 2,
     loss: str = "half_sse",
-    dtype: Any = "float64",
+    dtype: DTypeLike = "float64",
 ) -> MatrixCompletion:
     """Completion of ``[[*, z], [z', eps]]``, with the unobserved entry moved to any of the four positions.
 
