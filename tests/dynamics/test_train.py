@@ -321,7 +321,6 @@ def test_training_leaves_the_flags_of_jax_alone(every_step):
         (lambda: rf.Record(every=0), "every"),
         (lambda: rf.Record(measures=["no_such"]), "no_such"),
         (lambda: rf.group_rmsprop(1e-2, beta=1.0), "beta"),
-        (lambda: rf.train(rf.two_by_two(), balanced(), 1e-2), "dynamics"),
         (lambda: rf.train(rf.two_by_two(size=3), balanced(), rf.GradientDescent(1e-2)), "shape"),
         (lambda: rf.train(rf.two_by_two(), balanced(), rf.GradientDescent([1e-2, 1e-3])), "2 values"),
     ],

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._execution import LARGE
+from .._types import Array
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
 from .base import AbstractDescent, numbers
@@ -68,7 +69,7 @@ class AdaptiveDescent(AbstractDescent):
     growth: float = 1.1
     shrink: float = 0.5
 
-    def apart(self, laned: Any) -> bool:
+    def apart(self, laned: AbstractFactorization) -> bool:
         """Whether every lane goes by itself."""
         return numbers(laned) > LARGE
 
@@ -101,7 +102,7 @@ class AdaptiveProgress(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class AdaptiveRule(AbstractRule):
+class AdaptiveRule(AbstractRule[AbstractFactorization, AdaptiveProgress, tuple[()]]):
     """Steps along the negative gradient, tried until the loss falls enough."""
 
     first_step: float
@@ -111,7 +112,7 @@ class AdaptiveRule(AbstractRule):
 
     steady = False
 
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> AdaptiveProgress:
+    def init(self, problem: AbstractProblem, model: AbstractFactorization, given: tuple[()]) -> AdaptiveProgress:
         """Progress of a lane at the start."""
         loss, slope = model.loss_and_gradient(problem)
         length, steepness = jnp.sqrt(_square(model)), jnp.sqrt(_square(slope))
@@ -119,12 +120,21 @@ class AdaptiveRule(AbstractRule):
         none = jnp.zeros((), jnp.int32)
         return AdaptiveProgress(jnp.zeros((), jnp.float64), h, loss, slope, none, none)
 
-    def observe(self, problem: AbstractProblem, model: Any, state: AdaptiveProgress) -> tuple[Any, dict[str, Any]]:
+    def observe(
+        self, problem: AbstractProblem, model: AbstractFactorization, state: AdaptiveProgress
+    ) -> tuple[Any, dict[str, Any]]:
         """Return what is measured: the factors, and what the rule knows on top."""
         p = state
         return model, {"loss": p.loss, "time": p.time, "rejected_steps": p.rejected, "step_size": p.h}
 
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(
+        self,
+        problem: AbstractProblem,
+        model: AbstractFactorization,
+        state: AdaptiveProgress,
+        given: tuple[()],
+        limits: Limits,
+    ) -> Step:
         """Try one step."""
         p, next_time = state, limits.next_time
         left = (next_time - p.time).astype(p.h.dtype)
@@ -153,5 +163,5 @@ class AdaptiveRule(AbstractRule):
         return Step(moved, progress, taken, taken & (loss <= limits.threshold), reason)
 
 
-def _square(model: Any) -> Any:
+def _square(model: AbstractFactorization) -> Array:
     return sum(jnp.sum(w * w) for w in jax.tree.leaves(model))

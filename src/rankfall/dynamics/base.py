@@ -2,25 +2,35 @@
 
 import abc
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
 import numpy as np
 
 from .._execution import LARGE, TOGETHER, cores, double_precision
-from ..factorizations.base import AbstractFactorization, check_factorization
+from ..factorizations.base import AbstractFactorization, AbstractModel, check_factorization
 from ..problems import AbstractProblem
 from .batch import AdaptiveBatch, Batch, SteadyBatch, Task
 from .recording import Record
 from .rules import AbstractRule
 
+# The form that a dynamics moves lanes in.
+Laned = TypeVar("Laned", bound=AbstractModel)
 
-def numbers(laned: Any) -> int:
+
+def numbers(laned: AbstractModel) -> int:
     """Count the numbers of a lane."""
     return sum(w[0].size for w in jax.tree.leaves(laned))
 
 
-class AbstractDynamics(abc.ABC):
+def factorization(start: object, problem: AbstractProblem) -> AbstractFactorization:
+    """Return a start that is a factorization and fits the problem; refuse any other."""
+    check_factorization(start, problem)
+    assert isinstance(start, AbstractFactorization)
+    return start
+
+
+class AbstractDynamics(abc.ABC, Generic[Laned]):
     """How a start is moved: gradient descent, a flow, or a closed form.
 
     Attributes
@@ -37,14 +47,14 @@ class AbstractDynamics(abc.ABC):
     # Lanes are shared out to threads when every thread gets at least this many.
     _lanes_a_thread: ClassVar[int] = 1
 
-    def groups(self, laned: Any) -> list[np.ndarray]:
+    def groups(self, laned: Laned) -> list[np.ndarray]:
         """Lanes that are moved together, by their numbers."""
-        lanes = laned.lanes
+        lanes = laned.lanes or 1
         if self.apart(laned):
             return [np.array([lane]) for lane in range(lanes)]
         return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // self._lanes_a_thread)))
 
-    def apart(self, laned: Any) -> bool:
+    def apart(self, laned: Laned) -> bool:
         """Whether every lane goes by itself: where a step is so much arithmetic that company gains nothing."""
         return numbers(laned) > TOGETHER
 
@@ -54,7 +64,7 @@ class AbstractDynamics(abc.ABC):
         """What is recorded unless the user says otherwise."""
 
     @abc.abstractmethod
-    def prepare(self, problem: AbstractProblem, start: Any) -> Any:
+    def prepare(self, problem: AbstractProblem, start: object) -> Laned:
         """Check that the start fits, and return it as lanes in the form that is moved."""
 
     @abc.abstractmethod
@@ -66,7 +76,7 @@ class AbstractDynamics(abc.ABC):
         """Facts about the dynamics that are written into every result."""
 
 
-class AbstractDescent(AbstractDynamics):
+class AbstractDescent(AbstractDynamics[AbstractFactorization]):
     """Descent on the factors by a rule: a subclass names the rule, and what each lane is given of its own."""
 
     default_steps = 1_000_000
@@ -84,14 +94,13 @@ class AbstractDescent(AbstractDynamics):
         """Two hundred log-spaced steps."""
         return Record(log_steps=200)
 
-    def apart(self, laned: Any) -> bool:
+    def apart(self, laned: AbstractFactorization) -> bool:
         """As for any dynamics; a lane of tensors is large sooner than one of matrices."""
         return numbers(laned) > (TOGETHER if laned.chain else LARGE)
 
-    def prepare(self, problem: AbstractProblem, start: Any) -> AbstractFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem)
-        laned: AbstractFactorization = start.as_lanes()
+        laned: AbstractFactorization = factorization(start, problem).as_lanes()
         self.given(laned.lanes or 1)
         return laned
 

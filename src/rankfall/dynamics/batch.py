@@ -5,12 +5,14 @@ import dataclasses
 import threading
 import time
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import equinox as eqx
 import jax
 import numpy as np
 
 from .._execution import compiled, double_precision, lanes_together, takes_hint
+from .._types import Array
 from ..factorizations import SpectralFactorization
 from ..factorizations.base import AbstractFactorization
 from ..factorizations.entrywise import EntrywiseFactorization, entrywise
@@ -18,7 +20,7 @@ from ..problems import AbstractProblem
 from . import loop
 from .monitor import Monitor
 from .recording import Record, by_hand, probes
-from .rules import AbstractRule
+from .rules import AbstractRule, Trials
 from .stopping import REASONS, RUNNING, STEPS, Stop
 
 # A chunk is made about this long: often enough for Ctrl-C and the progress line, seldom enough to cost nothing.
@@ -32,6 +34,9 @@ _FIRST_LIMIT = 4096
 _LANES_TOGETHER = 8
 # Trials of a round of rules that may refuse a step.
 _FIRST_TRIALS, _FEWEST_TRIALS = 32, 4
+
+# What each lane is given of its own: arrays with the lanes first.
+PerLane: TypeAlias = np.ndarray | tuple[np.ndarray, ...]
 
 
 class Task(NamedTuple):
@@ -49,7 +54,7 @@ class Batch(abc.ABC):
 
     form: loop.Form
 
-    def __init__(self, task: Task, rule: AbstractRule, given: Any, group: np.ndarray) -> None:
+    def __init__(self, task: Task, rule: AbstractRule, given: PerLane, group: np.ndarray) -> None:
         self.problem, self.held_out, self.stop, self.record = task.problem, task.held_out, task.stop, task.record
         self.rule, self.group = rule, group
         # Numbers in the precision of the training; keys as they are.
@@ -134,7 +139,7 @@ class Batch(abc.ABC):
 class SteadyBatch(Batch):
     """Lanes of a rule that takes every step; finished ones leave once half have."""
 
-    def __init__(self, task: Task, rule: AbstractRule, given: Any, group: np.ndarray) -> None:
+    def __init__(self, task: Task, rule: AbstractRule, given: PerLane, group: np.ndarray) -> None:
         super().__init__(task, rule, given, group)
         start: AbstractFactorization = task.start
         self.factors = [np.asarray(w)[group].astype(self.problem.dtype) for w in start.factors]
@@ -233,7 +238,7 @@ class SteadyBatch(Batch):
 class AdaptiveBatch(Batch):
     """Lanes of a rule that tries steps, each with steps of its own; they stay until all have ended."""
 
-    def __init__(self, task: Task, rule: AbstractRule, state: Any, given: Any, group: np.ndarray) -> None:
+    def __init__(self, task: Task, rule: AbstractRule, state: eqx.Module, given: PerLane, group: np.ndarray) -> None:
         super().__init__(task, rule, given, group)
         self.state = jax.tree.map(lambda a: np.asarray(a)[group], state)
         self.rounds, self.trials = loop.most_rounds(len(group)), _FIRST_TRIALS
@@ -280,14 +285,16 @@ class AdaptiveBatch(Batch):
 
 
 @partial(compiled, static_argnames=("rule", "axis"))
-def _init(problem: Any, model: Any, given: Any, *, rule: Any, axis: int) -> Any:
+def _init(
+    problem: AbstractProblem, model: eqx.Module, given: Array | tuple[Array, ...], *, rule: AbstractRule, axis: int
+) -> Any:
     if axis == 0:
         return lanes_together(partial(rule.init, problem))(model, given)
     return jax.vmap(partial(rule.init, problem), in_axes=(axis, 0), out_axes=axis)(model, given)
 
 
 @partial(compiled, static_argnames="rule")
-def _view(problem: Any, state: Any, progress: Any, *, rule: Any) -> Any:
+def _view(problem: AbstractProblem, state: eqx.Module, progress: Trials, *, rule: AbstractRule) -> Any:
     return lanes_together(lambda *lane: rule.observe(problem, *lane)[0])(state, progress)
 
 
@@ -315,6 +322,6 @@ def _padded_lanes(values: np.ndarray, spare: int) -> np.ndarray:
     return np.concatenate([values, np.repeat(values[-1:], spare, axis=0)])
 
 
-def _take(value: Any, which: np.ndarray, axis: int) -> np.ndarray:
+def _take(value: Array, which: np.ndarray, axis: int) -> np.ndarray:
     """In NumPy: JAX would compile a program for each number of lanes."""
     return np.take(np.asarray(value), which, axis=axis)

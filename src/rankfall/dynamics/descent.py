@@ -1,7 +1,7 @@
 """Gradient descent: a fixed step, or any optax transformation; and group RMSprop as one."""
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,15 @@ import numpy as np
 import optax
 
 from .. import _checks
+from .._types import Array, ArrayLike
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
 from .base import AbstractDescent
-from .rules import AbstractRule, Limits, Step, moves, steady
+from .rules import AbstractRule, Factors, Limits, Step, moves, steady
 from .steps import for_lanes, step_size_of
+
+# A pytree of parameters, and of changes to them.
+Parameters = TypeVar("Parameters")
 
 
 class GradientDescent(AbstractDescent):
@@ -43,7 +47,7 @@ class GradientDescent(AbstractDescent):
     default_steps = 10_000_000
     _lanes_a_thread = 32
 
-    def __init__(self, rule: Any) -> None:
+    def __init__(self, rule: ArrayLike | optax.GradientTransformation) -> None:
         self.step_size: np.ndarray | None = None
         self.transformation: optax.GradientTransformation | None = None
         if isinstance(rule, optax.GradientTransformation):
@@ -106,29 +110,29 @@ class GradientDescent(AbstractDescent):
 
 
 @dataclasses.dataclass(frozen=True)
-class FixedStep(AbstractRule):
+class FixedStep(AbstractRule[Factors, tuple[()], Array]):
     """A fixed step along the negative gradient."""
 
     entrywise = True
     one_function = True
 
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> tuple[()]:
+    def init(self, problem: AbstractProblem, model: Factors, given: Array) -> tuple[()]:
         """No state."""
         return ()
 
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(self, problem: AbstractProblem, model: Factors, state: tuple[()], given: Array, limits: Limits) -> Step:
         """``w - h g``, with the lane's own step size ``h``."""
         loss, gradient = model.loss_and_gradient(problem)
         go = moves(loss, limits)
         return steady(jax.tree.map(lambda w, g: w - given * g, model, gradient), state, go)
 
-    def pace(self, given: Any) -> Any:
+    def pace(self, given: Array) -> Any:
         """Step size: a step is one of Euler's rule for the flow."""
         return given
 
 
 @dataclasses.dataclass(frozen=True)
-class OptaxRule(AbstractRule):
+class OptaxRule(AbstractRule[Factors, optax.OptState, tuple[()]]):
     """An optax transformation.
 
     It is shown the factors as matrices, however the loop holds them: some rules (trust ratios, factored moments) treat
@@ -140,11 +144,13 @@ class OptaxRule(AbstractRule):
 
     entrywise = True
 
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> Any:
+    def init(self, problem: AbstractProblem, model: Factors, given: tuple[()]) -> Any:
         """State of the transformation."""
         return self.transformation.init(self.like(model.factors))
 
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(
+        self, problem: AbstractProblem, model: Factors, state: optax.OptState, given: tuple[()], limits: Limits
+    ) -> Step:
         """Take the transformation's step; its size is the transformation's own affair."""
         loss, gradient = model.loss_and_gradient(problem)
         go = moves(loss, limits)
@@ -192,11 +198,13 @@ def group_rmsprop(learning_rate: float, beta: float = 0.99, eps: float = 1e-6) -
     if not 0 <= _checks.number("beta", beta) < 1:
         raise ValueError(f"beta is {beta!r}, but must lie in [0, 1).")
 
-    def init(params: Any) -> tuple[Any, Any]:
+    def init(params: object) -> tuple[Array, Array]:
         dtype = jax.tree.leaves(params)[0].dtype
         return jnp.zeros((), dtype), jnp.zeros((), dtype)
 
-    def update(gradient: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(
+        gradient: Parameters, state: tuple[Array, Array], params: object = None
+    ) -> tuple[Parameters, tuple[Array, Array]]:
         del params
         mean, decay = state
         square = sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient))

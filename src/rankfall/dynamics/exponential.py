@@ -9,6 +9,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from .. import _checks
+from .._types import Array
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
 from .base import AbstractDescent
@@ -87,7 +88,7 @@ class ExponentialDescent(AbstractDescent):
 
     default_steps = 100_000
 
-    def apart(self, laned: Any) -> bool:
+    def apart(self, laned: AbstractFactorization) -> bool:
         """Every lane goes by itself."""
         # The eigenvalue problem of each step would keep lanes one after another: see `lanes_together`.
         return True
@@ -125,7 +126,7 @@ class ExponentialProgress(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExponentialRule(AbstractRule):
+class ExponentialRule(AbstractRule[AbstractFactorization, ExponentialProgress, tuple[()]]):
     """Exponential steps, cut until loss and local model agree."""
 
     krylov: int
@@ -134,7 +135,7 @@ class ExponentialRule(AbstractRule):
 
     steady = False
 
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> ExponentialProgress:
+    def init(self, problem: AbstractProblem, model: AbstractFactorization, given: tuple[()]) -> ExponentialProgress:
         """Progress of a lane at the start."""
         loss, slope = model.loss_and_gradient(problem)
         w, g = ravel_pytree(model)[0], ravel_pytree(slope)[0]
@@ -142,18 +143,27 @@ class ExponentialRule(AbstractRule):
         h = self.first_step * jnp.linalg.norm(w) / jnp.where(steepness > 0, steepness, 1.0)
         return ExponentialProgress(jnp.zeros((), jnp.float64), h, loss, loss, slope, jnp.zeros((), jnp.int32))
 
-    def observe(self, problem: AbstractProblem, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
+    def observe(
+        self, problem: AbstractProblem, model: AbstractFactorization, state: ExponentialProgress
+    ) -> tuple[Any, dict[str, Any]]:
         """Return what is measured: the factors, and what the rule knows on top."""
         p = state
         return model, {"loss": p.loss, "time": p.time, "rejected_steps": p.rejected, "step_size": p.h}
 
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(
+        self,
+        problem: AbstractProblem,
+        model: AbstractFactorization,
+        state: ExponentialProgress,
+        given: tuple[()],
+        limits: Limits,
+    ) -> Step:
         """Take one step, cut until it can be taken."""
         p, next_time = state, limits.next_time
         w, unravel = ravel_pytree(model)
         g = ravel_pytree(p.slope)[0]
 
-        def value(v: Any) -> Any:
+        def value(v: Array) -> tuple[Array, Array]:
             loss, slope = unravel(v).loss_and_gradient(problem)
             return loss, ravel_pytree(slope)[0]
 
@@ -163,7 +173,7 @@ class ExponentialRule(AbstractRule):
         # Moves that are no longer do not take a run elsewhere.
         negligible = jnp.sqrt(jnp.finfo(w.dtype).eps) * jnp.linalg.norm(w)
 
-        def at(h: Any) -> _Trial:
+        def at(h: Array) -> _Trial:
             step, promised = near.flow(h)
             end = w + near.basis.T @ step
             loss, slope = value(end)
@@ -174,7 +184,7 @@ class ExponentialRule(AbstractRule):
             return _Trial(h, end, loss, slope, promised, off, jnp.where(-promised > blur, led, 0.0))
 
         # The first trial is one of the loop's, which is thereby compiled once; no trial has failed before it.
-        def again(carry: Any) -> Any:
+        def again(carry: tuple[Array, Array, _Trial]) -> tuple[Array, Array, _Trial]:
             count, h, _ = carry
             following = at(h)
             return count + 1, _SHRINK * h, following

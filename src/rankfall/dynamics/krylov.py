@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .._types import Array
+
 
 class LocalModel(NamedTuple):
     """Gradient and Hessian ``H`` at a point, in an orthonormal basis of the Krylov space of ``H`` from the gradient."""
@@ -18,13 +20,13 @@ class LocalModel(NamedTuple):
     curvature: Any
     turn: Any
 
-    def flow(self, h: Any) -> tuple[Any, Any]:
+    def flow(self, h: Array) -> tuple[Array, Array]:
         """Where the flow of the model is after a time ``h``, in the basis, and what the loss changes on the way."""
         along = self.turn[0] * self.length
         move = -h * _phi(-h * self.curvature) * along
         return self.turn @ move, jnp.sum(along * move + 0.5 * self.curvature * move * move)
 
-    def unseen(self, h: Any, step: Any, slope: Any) -> Any:
+    def unseen(self, h: Array, step: Array, slope: Array) -> Array:
         """How far a gradient at the end of a step that the model did not see coming would have led in the time.
 
         Directions outside of the Krylov space count as flat.
@@ -35,13 +37,13 @@ class LocalModel(NamedTuple):
         return jnp.hypot(jnp.linalg.norm(h * _phi(-h * self.curvature) * (self.turn.T @ inside)), h * beyond)
 
 
-def local_model(slope: Callable[[Any], Any], w: Any, gradient: Any, size: int) -> LocalModel:
+def local_model(slope: Callable[[Array], Array], w: Array, gradient: Array, size: int) -> LocalModel:
     """Return the model at a point, in a space of so many dimensions."""
     basis, small, length = _lanczos(jax.linearize(slope, w)[1], gradient, size)
     return LocalModel(gradient, length, basis, small, *jnp.linalg.eigh(small))
 
 
-def _lanczos(apply: Any, start: Any, size: int) -> tuple[Any, Any, Any]:
+def _lanczos(apply: Callable[[Array], Array], start: Array, size: int) -> tuple[Array, Array, Array]:
     """Orthonormal basis of the Krylov space, the operator in it, and the length of the start.
 
     Every vector is orthogonalised twice against all before it: the spaces are small, and eigenvalues that have
@@ -53,7 +55,7 @@ def _lanczos(apply: Any, start: Any, size: int) -> tuple[Any, Any, Any]:
     basis = jnp.zeros((size, start.size), start.dtype).at[0].set(first)
     tiny = 100 * jnp.finfo(start.dtype).eps
 
-    def extend(j: Any, carry: Any) -> Any:
+    def extend(j: Array | int, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         basis, small, largest = carry
         image = apply(basis[j])
         parts = basis @ image
@@ -76,6 +78,6 @@ def _lanczos(apply: Any, start: Any, size: int) -> tuple[Any, Any, Any]:
     return basis, upper + jnp.triu(upper, 1).T, length
 
 
-def _phi(z: Any) -> Any:
+def _phi(z: Array) -> Array:
     near = abs(z) < 1e-5
     return jnp.where(near, 1 + z / 2, jnp.expm1(z) / jnp.where(near, 1.0, z))

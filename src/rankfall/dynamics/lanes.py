@@ -9,6 +9,7 @@ import xarray as xr
 
 from .._execution import interrupts, side_by_side
 from ..factorizations import MatrixFactorization
+from ..problems import AbstractProblem
 from .descent import GradientDescent
 from .recording import Record
 from .run import Run
@@ -24,7 +25,7 @@ def signed_starts(shape: tuple[int, int], depth: int, **options: Any) -> MatrixF
 
 
 def run_lanes(
-    problem: Any,
+    problem: AbstractProblem,
     groups: list[tuple[MatrixFactorization, float, dict[str, Any]]],
     stop: Stop,
     record: Record,
@@ -89,7 +90,7 @@ def shared_attrs(parts: Sequence[xr.Dataset]) -> dict[str, Any]:
     return {n: parts[0].attrs[n] for n in names if all(p.attrs.get(n) == parts[0].attrs[n] for p in parts)}
 
 
-def lanes_of(dataset: xr.Dataset, **labels: Any) -> xr.Dataset:
+def lanes_of(dataset: xr.Dataset, **labels: str | float) -> xr.Dataset:
     """Lanes whose labels have the given values."""
     chosen = np.ones(dataset.sizes["lane"], dtype=bool)
     for name, value in labels.items():

@@ -6,19 +6,28 @@ is entered once a chunk.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from .._execution import alone, compiled, in_one_function, lanes_together
+from .._types import Array
+from ..problems import AbstractProblem
 from .rules import AbstractRule, Limits, choose
 from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STALLED, STATIONARY, STEPS
 
 # Rounds a chunk can record, fewer where a record is large; how many it does run is chosen while training.
 _ROUNDS, _FEWEST_ROUNDS, _RECORDED_LANES = 256, 32, 2**15
 FAR = 2**62
+
+Records: TypeAlias = dict[str, Array]
+# Model, state and step of a lane of a steady rule, and what it is given, its threshold and its last step.
+Stepping: TypeAlias = tuple[Any, Any, Array]
+Held: TypeAlias = tuple[Any, Array, Array]
+# Model, state and step of a lane of another rule, whether it has arrived and by its loss, and why it has ended.
+Trying: TypeAlias = tuple[Any, Any, Array, Array, Array, Array]
 # A held lane has met its level in the loop's arithmetic, which the record's need not repeat to the last digit.
 _SAME_LOSS = 1 + 1e-3
 
@@ -72,8 +81,15 @@ class Form(NamedTuple):
 
 @partial(compiled, static_argnames="form")
 def chunk(
-    data: Any, lanes: Lanes, schedule: Schedule, record_now: Any, rounds: Any, round_steps: Any, *, form: Form
-) -> Any:
+    data: tuple[AbstractProblem, AbstractProblem | None],
+    lanes: Lanes,
+    schedule: Schedule,
+    record_now: Array,
+    rounds: Array,
+    round_steps: Array,
+    *,
+    form: Form,
+) -> tuple[Lanes, Array, Records]:
     """Run up to ``rounds`` rounds of up to ``round_steps`` steps (trials, of a rule that may refuse them).
 
     ``data`` are the problem and its held-out observations, or ``None``. With ``record_now`` the first round takes no
@@ -85,17 +101,17 @@ def chunk(
     problem, held_out = data
     advance = _steady_round if form.rule.steady else _adaptive_round
 
-    def more(carry: Any) -> Any:
+    def more(carry: tuple[Array, Lanes, Records]) -> Array:
         i, lanes, _ = carry
         return (i < rounds) & (lanes.reason == RUNNING).any()
 
-    def one_round(carry: Any) -> Any:
+    def one_round(carry: tuple[Array, Lanes, Records]) -> tuple[Array, Lanes, Records]:
         i, lanes, buffer = carry
         at_once = record_now & (i == 0)
         lanes, arrived, held = advance(problem, lanes, schedule, jnp.where(at_once, 0, round_steps), form)
         arrived = jnp.where(at_once, lanes.reason == RUNNING, arrived)
 
-        def take(lanes: Lanes) -> Any:
+        def take(lanes: Lanes) -> tuple[Lanes, Records]:
             after, values = _record(problem, held_out, lanes, schedule, held, form)
             moved = lanes._replace(
                 level=jnp.where(arrived, after.level, lanes.level),
@@ -103,7 +119,7 @@ def chunk(
             )
             return moved, {**values, "recorded": arrived}
 
-        def skip(lanes: Lanes) -> Any:
+        def skip(lanes: Lanes) -> tuple[Lanes, Records]:
             return lanes, jax.tree.map(lambda b: jnp.zeros(b.shape[1:], b.dtype), buffer)
 
         lanes, values = lax.cond(arrived.any(), take, skip, lanes)
@@ -118,7 +134,9 @@ def chunk(
     return lanes, count, buffer
 
 
-def _steady_round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, form: Form) -> Any:
+def _steady_round(
+    problem: AbstractProblem, lanes: Lanes, schedule: Schedule, round_steps: Array, form: Form
+) -> tuple[Lanes, Array, Array]:
     """Run lanes to their next event or for ``round_steps`` steps; return them, who has arrived, and who by its loss."""
     running = lanes.reason == RUNNING
     last = _steps_until(schedule.last_time, lanes.pace)
@@ -136,13 +154,15 @@ def _steady_round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: A
     return lanes, running & (held | (step >= end)), held
 
 
-def _adaptive_round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps: Any, form: Form) -> Any:
+def _adaptive_round(
+    problem: AbstractProblem, lanes: Lanes, schedule: Schedule, round_steps: Array, form: Form
+) -> tuple[Lanes, Array, Array]:
     """Run every lane to its next event, or for ``round_steps`` trials; return what `_steady_round` does."""
     running = lanes.reason == RUNNING
     threshold = threshold_of(lanes, schedule)
     following = next_step(lanes.step, schedule)
 
-    def of_lane(lane: Any, given: Any, threshold: Any, following: Any) -> Any:
+    def of_lane(lane: Trying, given: object, threshold: Array, following: Array) -> Trying:
         model, rule_state, step, arrived, held, ended = lane
         at = count_up_to(schedule.times, rule_state.time)
         next_time = jnp.minimum(schedule.times[at], schedule.last_time)
@@ -157,11 +177,11 @@ def _adaptive_round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps:
         arrived = arrived | met | timed | (taken & (step >= following)) | (ended != RUNNING)
         return model, rule_state, step, arrived, held | met, ended
 
-    def more(carry: Any) -> Any:
+    def more(carry: tuple[Array, Trying]) -> Array:
         i, (*_, arrived, _, _) = carry
         return (i < round_steps) & ~arrived.all()
 
-    def trial(carry: Any) -> Any:
+    def trial(carry: tuple[Array, Trying]) -> tuple[Array, Trying]:
         i, lane = carry
         return i + 1, lanes_together(of_lane)(lane, lanes.given, threshold, following)
 
@@ -174,7 +194,7 @@ def _adaptive_round(problem: Any, lanes: Lanes, schedule: Schedule, round_steps:
     return lanes, running & arrived, held
 
 
-def _steps_until(time: Any, step_size: Any) -> Any:
+def _steps_until(time: Array, step_size: Array) -> Array:
     """Return the first step at or after a flow time (``FAR`` where the time is infinite or has no step size)."""
     # A time that is a whole number of steps up to rounding is met by that step and not by the next.
     steps = jnp.ceil(time / jnp.where(step_size > 0, step_size, 1) * (1 - 1e-12))
@@ -182,13 +202,15 @@ def _steps_until(time: Any, step_size: Any) -> Any:
     return jnp.where(reached, jnp.where(reached, steps, 0).astype(jnp.int64), FAR)
 
 
-def _next_timed(times: Any, step_size: Any, step: Any) -> Any:
+def _next_timed(times: Array, step_size: Array, step: Array) -> Array:
     at = _steps_until(times, step_size)
     return jnp.where(at > step, at, FAR).min()
 
 
 @partial(jax.jit, static_argnums=(4, 5))
-def _steps(problem: Any, state: Any, limits: Any, count: Any, rule: Any, axis: int) -> Any:
+def _steps(
+    problem: AbstractProblem, state: Stepping, limits: Held, count: Array, rule: AbstractRule, axis: int
+) -> Stepping:
     """Take ``count`` steps with every lane, less those for which it is held."""
     of_lane: Any = partial(_step, problem, rule)
     if axis == 0 and state[-1].size == 1:
@@ -198,7 +220,7 @@ def _steps(problem: Any, state: Any, limits: Any, count: Any, rule: Any, axis: i
     return lax.fori_loop(0, count, lambda _, state: of_lane(state, limits), state)
 
 
-def _step(problem: Any, rule: AbstractRule, state: Any, limits: Any) -> Any:
+def _step(problem: AbstractProblem, rule: AbstractRule, state: Stepping, limits: Held) -> Stepping:
     """One step of one lane, or none where the rule holds it or its steps are at their end."""
     model, rule_state, step = state
     given, threshold, end = limits
@@ -213,8 +235,15 @@ def _step(problem: Any, rule: AbstractRule, state: Any, limits: Any) -> Any:
     return model, rule_state, step + go.astype(step.dtype)
 
 
-def _record(problem: Any, held_out: Any, lanes: Lanes, schedule: Schedule, held: Any, form: Form) -> Any:
-    def of_lane(model: Any, rule_state: Any) -> Any:
+def _record(
+    problem: AbstractProblem,
+    held_out: AbstractProblem | None,
+    lanes: Lanes,
+    schedule: Schedule,
+    held: Array,
+    form: Form,
+) -> tuple[Lanes, Records]:
+    def of_lane(model: object, rule_state: object) -> Records:
         seen, own = form.rule.observe(problem, model, rule_state)
         if held_out is not None:
             missed = held_out.observe(seen) - held_out.values
@@ -238,19 +267,19 @@ def _record(problem: Any, held_out: Any, lanes: Lanes, schedule: Schedule, held:
     return after, {**values, "step": lanes.step}
 
 
-def threshold_of(lanes: Lanes, schedule: Schedule) -> Any:
+def threshold_of(lanes: Lanes, schedule: Schedule) -> Array:
     """Loss at which each lane has its next event."""
     # Levels are sorted downwards and padded with -1, which no loss reaches.
     return jnp.maximum(schedule.levels[jnp.minimum(lanes.level, schedule.levels.size - 1)], schedule.last_loss)
 
 
-def next_step(step: Any, schedule: Schedule) -> Any:
+def next_step(step: Array, schedule: Schedule) -> Array:
     """Return the next step with an event."""
     by_interval = (step // schedule.every + 1) * schedule.every
     listed = schedule.steps[count_up_to(schedule.steps, step)]
     return jnp.minimum(jnp.minimum(by_interval, listed), schedule.last_step)
 
 
-def count_up_to(values: Any, limit: Any) -> Any:
+def count_up_to(values: Array, limit: Array) -> Array:
     """Count the values that do not exceed a limit, of few: a search would be longer to compile than to do without."""
     return jnp.sum(values <= jnp.expand_dims(limit, -1), axis=-1)

@@ -9,6 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from .. import _checks
 from .._execution import double_precision
+from .._types import Array, ArrayLike
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
 from .base import AbstractDescent
@@ -55,7 +56,7 @@ class MirrorDescent(AbstractDescent):
 
     _lanes_a_thread = 8
 
-    def __init__(self, potential: AbstractPotential, step_size: Any) -> None:
+    def __init__(self, potential: AbstractPotential, step_size: ArrayLike) -> None:
         if not isinstance(potential, AbstractPotential):
             raise ValueError(
                 f"potential is {_checks.shortened(potential)}, but must be a potential such as "
@@ -66,7 +67,7 @@ class MirrorDescent(AbstractDescent):
     def __repr__(self) -> str:
         return f"MirrorDescent({self.potential!r}, {self.step_size.tolist()!r})"
 
-    def prepare(self, problem: AbstractProblem, start: Any) -> AbstractFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> AbstractFactorization:
         """Check that the start fits and is where the potential is smooth, and return it as lanes."""
         laned = super().prepare(problem, start)
         with double_precision():
@@ -99,20 +100,22 @@ class MirrorState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class MirrorRule(AbstractRule):
+class MirrorRule(AbstractRule[AbstractFactorization, MirrorState, Array]):
     """Steps of the dual vector."""
 
     potential: AbstractPotential
 
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> MirrorState:
+    def init(self, problem: AbstractProblem, model: AbstractFactorization, given: Array) -> MirrorState:
         """Dual vector of the start."""
         return MirrorState(self.potential.dual(ravel_pytree(model)[0]))
 
-    def pace(self, given: Any) -> Any:
+    def pace(self, given: Array) -> Any:
         """Step size."""
         return given
 
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(
+        self, problem: AbstractProblem, model: AbstractFactorization, state: MirrorState, given: Array, limits: Limits
+    ) -> Step:
         """``z - h g``, and the weights of that."""
         loss, gradient = model.loss_and_gradient(problem)
         unravel = ravel_pytree(model)[1]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._types import Array, ArrayLike
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
 from ..problems.losses import AbstractMarginLoss
@@ -61,7 +62,7 @@ class NormalizedDescent(AbstractDescent):
 
     _lanes_a_thread = 32
 
-    def __init__(self, step_size: Any, by: str = "gradient") -> None:
+    def __init__(self, step_size: ArrayLike, by: str = "gradient") -> None:
         self.step_size = step_size_of(step_size)
         _checks.one_of("by", by, KINDS)
         self.by = by
@@ -95,22 +96,31 @@ class NormalizedState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class NormalizedRule(AbstractRule):
+class NormalizedRule(AbstractRule[AbstractFactorization, NormalizedState, Array]):
     """Steps along the gradient of the loss, or of its logarithm where it has one."""
 
     by_loss: bool
     decays: bool
 
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> NormalizedState:
+    def init(self, problem: AbstractProblem, model: AbstractFactorization, given: Array) -> NormalizedState:
         """No time has passed."""
         return NormalizedState(jnp.zeros_like(given))
 
-    def observe(self, problem: AbstractProblem, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
+    def observe(
+        self, problem: AbstractProblem, model: AbstractFactorization, state: NormalizedState
+    ) -> tuple[Any, dict[str, Any]]:
         """Return the model, the time, and the logarithm of a loss that has one."""
         own = {"time": state.time}
         return model, own | {"log_loss": problem.log_loss_of(model)} if self.decays else own
 
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(
+        self,
+        problem: AbstractProblem,
+        model: AbstractFactorization,
+        state: NormalizedState,
+        given: Array,
+        limits: Limits,
+    ) -> Step:
         """``w - h g / |g|``, or ``w - h g / loss``."""
         if self.decays:
             # Directions of the logarithm's gradient and of the loss's are the same; the former does not underflow.

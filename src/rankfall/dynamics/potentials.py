@@ -2,12 +2,13 @@
 
 import abc
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._types import Array
 
 
 class AbstractPotential(abc.ABC):
@@ -19,11 +20,11 @@ class AbstractPotential(abc.ABC):
     name: ClassVar[str]
 
     @abc.abstractmethod
-    def dual(self, weights: Any) -> Any:
+    def dual(self, weights: Array) -> Array:
         """Gradient of the potential, shape (n,)."""
 
     @abc.abstractmethod
-    def primal(self, dual: Any) -> Any:
+    def primal(self, dual: Array) -> Array:
         """Weights of which a dual vector is the gradient, shape (n,)."""
 
 
@@ -54,16 +55,16 @@ class SquaredNorm(AbstractPotential):
         if not 1 < _checks.number("p", self.p) < np.inf:
             raise ValueError(f"p is {self.p:g}, but must be above 1 and finite; its potential is not smooth otherwise.")
 
-    def dual(self, weights: Any) -> Any:
+    def dual(self, weights: Array) -> Array:
         """``|w|_p^(2-p) sign(w) |w|^(p-1)``."""
         return _of_order(weights, self.p)
 
-    def primal(self, dual: Any) -> Any:
+    def primal(self, dual: Array) -> Array:
         """Return the gradient of the conjugate, which is of the conjugate exponent."""
         return _of_order(dual, self.p / (self.p - 1.0))
 
 
-def _of_order(vector: Any, p: float) -> Any:
+def _of_order(vector: Array, p: float) -> Array:
     size = abs(vector)
     largest = jnp.max(size)
     # Scaled by the largest, so that no power under- or overflows; zero is the minimum, where the gradient is zero.
@@ -85,11 +86,11 @@ class Entropy(AbstractPotential):
 
     name = "entropy"
 
-    def dual(self, weights: Any) -> Any:
+    def dual(self, weights: Array) -> Array:
         """``ln w``."""
         return jnp.log(weights)
 
-    def primal(self, dual: Any) -> Any:
+    def primal(self, dual: Array) -> Array:
         """``exp z``."""
         return jnp.exp(dual)
 
@@ -124,10 +125,10 @@ class Hypentropy(AbstractPotential):
     def __post_init__(self) -> None:
         _checks.positive_number("beta", self.beta)
 
-    def dual(self, weights: Any) -> Any:
+    def dual(self, weights: Array) -> Array:
         """``arcsinh(w / beta)``."""
         return jnp.arcsinh(weights / self.beta)
 
-    def primal(self, dual: Any) -> Any:
+    def primal(self, dual: Array) -> Array:
         """``beta sinh z``."""
         return self.beta * jnp.sinh(dual)

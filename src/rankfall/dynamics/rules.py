@@ -11,13 +11,40 @@ Any other rule tries steps and may refuse them (backtracking, integrators): its 
 """
 
 import abc
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
+from .._types import Array
+from ..factorizations.base import AbstractFactorization
+from ..factorizations.entrywise import EntrywiseFactorization
 from ..problems import AbstractProblem
 from .stopping import RUNNING
+
+# What descent moves; tiny matrices may be held entry by entry.
+Factors: TypeAlias = AbstractFactorization | EntrywiseFactorization
+
+# What a rule moves (a model, or the state of a flow), the rule's own state, and what a lane is given of its own.
+Moved = TypeVar("Moved")
+State = TypeVar("State")
+Given = TypeVar("Given")
+Tree = TypeVar("Tree")
+
+
+@runtime_checkable
+class Trials(Protocol):
+    """State of a rule that may refuse steps."""
+
+    @property
+    def time(self) -> Array:
+        """Flow time so far."""
+        ...
+
+    @property
+    def rejected(self) -> Array:
+        """Number of steps refused."""
+        ...
 
 
 class Limits(NamedTuple):
@@ -61,7 +88,7 @@ class Step(NamedTuple):
     ended: Any
 
 
-class AbstractRule(abc.ABC):
+class AbstractRule(abc.ABC, Generic[Moved, State, Given]):
     """How one lane moves; see the head of this file.
 
     Attributes
@@ -80,39 +107,40 @@ class AbstractRule(abc.ABC):
     one_function: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> Any:
+    def init(self, problem: AbstractProblem, model: Moved, given: Given) -> State:
         """Return the state of a lane at the start; ``given`` is the lane's own (a step size, a key)."""
 
     @abc.abstractmethod
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(self, problem: AbstractProblem, model: Moved, state: State, given: Given, limits: Limits) -> Step:
         """Try one step."""
 
-    def observe(self, problem: AbstractProblem, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
+    def observe(self, problem: AbstractProblem, model: Moved, state: State) -> tuple[Any, dict[str, Any]]:
         """Return the factorization that is measured, and what the rule has to record of its own, by name."""
         return model, {}
 
-    def pace(self, given: Any) -> Any:
+    def pace(self, given: Given) -> Any:
         """Flow time that a step of a steady rule takes, of each lane; zero where the rule has none."""
         return 0.0
 
 
-def moves(loss: Any, limits: Limits) -> Any:
+def moves(loss: Array, limits: Limits) -> Array:
     """Whether a steady lane moves on from where its loss is this: it does not where an event is."""
     return _moves(loss, limits.threshold, limits.free)
 
 
 @jax.jit
-def _moves(loss: Any, threshold: Any, free: Any) -> Any:
+def _moves(loss: Array, threshold: Array, free: Array) -> Array:
     # A function of its own for the compiler, which would decide anew for every number of the state that depends on it.
     # A loss that is not finite holds the lane too: its last finite state is kept.
     return (loss > threshold) & (loss < jnp.inf) & free
 
 
-def steady(model: Any, state: Any, go: Any) -> Step:
+def steady(model: object, state: object, go: Array) -> Step:
     """Return the step of a steady rule, taken where ``go`` is true."""
     return Step(model, state, go, ~go, jnp.full_like(go, RUNNING, jnp.int32))
 
 
-def choose(flag: Any, new: Any, old: Any) -> Any:
+def choose(flag: Array, new: Tree, old: Tree) -> Tree:
     """Return one pytree or the other."""
-    return jax.tree.map(lambda a, b: jnp.where(flag, a, b), new, old)
+    chosen: Tree = jax.tree.map(lambda a, b: jnp.where(flag, a, b), new, old)
+    return chosen

@@ -1,13 +1,12 @@
 """Step sizes as arguments: one for all lanes, or one for each."""
 
-from typing import Any
-
 import numpy as np
 
 from .. import _checks
+from .._types import ArrayLike
 
 
-def step_size_of(value: Any, name: str = "step_size") -> np.ndarray:
+def step_size_of(value: ArrayLike, name: str = "step_size") -> np.ndarray:
     """Return a positive step size, or one for each lane; refuse anything else."""
     size = np.asarray(_checks.positive(name, value), dtype=np.float64)
     if size.ndim > 1:

@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from .. import _checks
+from .._types import Array, ArrayLike, Key
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
 from .base import AbstractDescent
@@ -55,7 +56,7 @@ class StochasticDescent(AbstractDescent):
 
     default_steps = 10_000_000
 
-    def __init__(self, step_size: Any, batch_size: int, *, key: Any) -> None:
+    def __init__(self, step_size: ArrayLike, batch_size: int, *, key: Key) -> None:
         self.step_size = step_size_of(step_size)
         self.batch_size = _checks.positive_integer("batch_size", batch_size)
         _checks.key("key", key, lanes=True)
@@ -81,7 +82,7 @@ class StochasticDescent(AbstractDescent):
         keys = self.key if self.key.ndim else jax.random.split(self.key, lanes)
         return for_lanes(self.step_size, lanes), np.asarray(jax.random.key_data(keys))
 
-    def apart(self, laned: Any) -> bool:
+    def apart(self, laned: AbstractFactorization) -> bool:
         """Every lane goes by itself: moved together all would draw a new order at every step."""
         return True
 
@@ -100,21 +101,30 @@ class StochasticState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class StochasticRule(AbstractRule):
+class StochasticRule(AbstractRule[AbstractFactorization, StochasticState, tuple[Array, Array]]):
     """Steps along the gradients of batches."""
 
     samples: int
     batch: int
 
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> StochasticState:
+    def init(
+        self, problem: AbstractProblem, model: AbstractFactorization, given: tuple[Array, Array]
+    ) -> StochasticState:
         """Before the first pass."""
         return StochasticState(jnp.zeros((), jnp.int64), given[1], jnp.arange(self.samples))
 
-    def pace(self, given: Any) -> Any:
+    def pace(self, given: tuple[Array, Array]) -> Any:
         """Step size."""
         return given[0]
 
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(
+        self,
+        problem: AbstractProblem,
+        model: AbstractFactorization,
+        state: StochasticState,
+        given: tuple[Array, Array],
+        limits: Limits,
+    ) -> Step:
         """Take a step along the gradient of the next batch; look at the loss, and draw an order, before a pass."""
         at = state.count % (self.samples // self.batch)
 

@@ -2,7 +2,6 @@
 
 import time
 from functools import partial
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -11,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._execution import interrupts, is_tracing, make_room, side_by_side, threads_for
 from .._version import __version__
-from ..factorizations.base import AbstractFactorization
+from ..factorizations.base import AbstractFactorization, AbstractModel
 from ..networks import Network
 from ..problems import AbstractProblem
 from .base import AbstractDynamics
@@ -23,9 +22,9 @@ from .stopping import Stop
 
 
 def train(
-    problem: Any,
-    start: Any,
-    dynamics: Any,
+    problem: AbstractProblem,
+    start: eqx.Module,
+    dynamics: AbstractDynamics,
     *,
     stop: Stop | None = None,
     record: Record | None = None,
@@ -95,6 +94,7 @@ def train(
     if isinstance(start, eqx.Module) and not isinstance(start, AbstractFactorization) and callable(start):
         start = Network(start)
     laned = dynamics.prepare(problem, start)
+    assert isinstance(start, AbstractModel)  # anything else was refused
     groups = dynamics.groups(laned)
     with interrupts() as interrupted, Monitor(laned.lanes, progress, began, stop, interrupted) as monitor:
         task = Task(problem, held_out, laned, stop, record)
@@ -118,7 +118,7 @@ def train(
     return Run(problem, dynamics, final if start.lanes is not None else final.lane(0), trajectory, seconds)
 
 
-def _refuse_tracing(problem: Any, start: Any) -> None:
+def _refuse_tracing(problem: AbstractProblem, start: eqx.Module) -> None:
     remedy = "lanes and an array of step sizes train many starts at once"
     if is_tracing():
         raise ValueError(

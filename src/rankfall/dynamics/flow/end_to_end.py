@@ -4,7 +4,6 @@ It is the plainest form, and loses small singular values to rounding, and their 
 """
 
 import dataclasses
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..._types import Array
 from ...factorizations.spectral import SpectralFactorization
+from ...problems import AbstractProblem
 from .operators import descent_weight
 from .system import AbstractSystem, Constants
 
@@ -27,20 +27,20 @@ class EndToEndState(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class EndToEndSystem(AbstractSystem):
+class EndToEndSystem(AbstractSystem[EndToEndState]):
     """``W' = -sum_j (W W^T)^((j-1)/L) grad (W^T W)^((L-j)/L)``; a real ``L`` by divided differences of powers."""
 
     depth: float
 
-    def constants(self, problem: Any, state: EndToEndState, given: tuple[Any, Any]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: EndToEndState, given: tuple[Array, Array]) -> Constants:
         """Loss, determinant sign and depth at the start."""
         return Constants(problem.loss(state.matrix), *given)
 
-    def loss(self, problem: Any, state: EndToEndState, constants: Any) -> Array:
+    def loss(self, problem: AbstractProblem, state: EndToEndState, constants: Constants) -> Array:
         """Loss of the matrix."""
         return problem.loss(state.matrix)
 
-    def velocity(self, problem: Any, state: EndToEndState, constants: Any) -> EndToEndState:
+    def velocity(self, problem: AbstractProblem, state: EndToEndState, constants: Constants) -> EndToEndState:
         """Return the derivative of the matrix, and the rate at which loss is lost."""
         w = state.matrix
         u, s, vt = jnp.linalg.svd(w, full_matrices=True)
@@ -51,7 +51,7 @@ class EndToEndSystem(AbstractSystem):
         moved = descent_weight(self.depth)(left[:, None], right[None, :]) * inner
         return EndToEndState(-u @ moved @ vt, jnp.sum(moved * inner))
 
-    def scale(self, problem: Any, state: EndToEndState, constants: Constants) -> EndToEndState:
+    def scale(self, problem: AbstractProblem, state: EndToEndState, constants: Constants) -> EndToEndState:
         """Entries against the largest."""
         w = state.matrix
         return EndToEndState(jnp.full_like(w, abs(w).max()), constants.loss)
@@ -60,7 +60,7 @@ class EndToEndSystem(AbstractSystem):
         """``L |W|^(2 - 2/L)``."""
         return self.depth * jnp.sum(state.matrix**2) ** (1 - 1 / self.depth)
 
-    def view(self, problem: Any, state: EndToEndState, constants: Constants) -> SpectralFactorization:
+    def view(self, problem: AbstractProblem, state: EndToEndState, constants: Constants) -> SpectralFactorization:
         """Singular value decomposition; logarithms and signs only as good as rounding leaves them."""
         u, s, vt = jnp.linalg.svd(state.matrix, full_matrices=False)
         square = state.matrix.shape[0] == state.matrix.shape[1]

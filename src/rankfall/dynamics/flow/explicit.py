@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from ... import _checks
+from ..._types import Array
 
 
 class Diffrax(NamedTuple):
@@ -17,7 +18,7 @@ class Diffrax(NamedTuple):
     name: str
 
     @classmethod
-    def of(cls, solver: Any, rtol: float) -> "Diffrax":
+    def of(cls, solver: object, rtol: float) -> "Diffrax":
         """Wrap a solver; refuse what is none, or estimates no error."""
         import diffrax  # half a second: only where a flow runs
 
@@ -36,13 +37,16 @@ class Diffrax(NamedTuple):
             newton: dict[str, Any] = {"root_finder": diffrax.VeryChord(rtol=rtol, atol=rtol)}
             solver = dataclasses.replace(solver, **newton)
         term = diffrax.ODETerm(lambda t, y, args: y)
-        return cls(solver, int(solver.error_order(term)), type(solver).__name__)
+        order: Any = solver.error_order(term)
+        return cls(solver, int(order), type(solver).__name__)
 
-    def init(self, field: Callable[[Any], Any], y: Any) -> Any:
+    def init(self, field: Callable[[Array], Array], y: Array) -> Any:
         """State between steps (the slope at the start of the next one, for many methods)."""
         return self.solver.init(_term(field), jnp.zeros((), y.dtype), jnp.ones((), y.dtype), y, None)
 
-    def step(self, field: Callable[[Any], Any], y: Any, h: Any, state: Any, scale: Any) -> tuple[Any, Any, Any, Any]:
+    def step(
+        self, field: Callable[[Array], Array], y: Array, h: Array, state: object, scale: Array
+    ) -> tuple[Array, Array, Any, Array]:
         """Return the end of the step, its error estimate, the new state, and room (see `Radau.step`)."""
         import diffrax
 
@@ -53,7 +57,7 @@ class Diffrax(NamedTuple):
         return end, error, state, jnp.where(diffrax.is_okay(result), jnp.inf, 0.0)
 
 
-def _term(field: Callable[[Any], Any]) -> Any:
+def _term(field: Callable[[Array], Array]) -> Any:
     import diffrax
 
     return diffrax.ODETerm(lambda t, y, args: field(y))

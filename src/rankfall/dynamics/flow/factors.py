@@ -12,6 +12,7 @@ from ..._types import Array
 from ...factorizations import MatrixFactorization
 from ...factorizations.base import AbstractFactorization
 from ...factorizations.products import layer_gradients, tiny_chain_product
+from ...problems import AbstractProblem
 from .system import AbstractSystem, Constants
 
 # Errors are relative to a number, or to this share of the largest one of its factor.
@@ -26,7 +27,7 @@ class FactorState(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class FactorSystem(AbstractSystem):
+class FactorSystem(AbstractSystem[FactorState]):
     """Gradient flow on the factors.
 
     Attributes
@@ -38,20 +39,20 @@ class FactorSystem(AbstractSystem):
 
     balance_tolerance: float
 
-    def constants(self, problem: Any, state: FactorState, given: tuple[Any, Any]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: FactorState, given: tuple[Array, Array]) -> Constants:
         """Loss, determinant sign (0 where nothing is known of it) and the conserved matrices at the start."""
         return Constants(self.loss(problem, state, None), *given, MatrixFactorization(state.factors).conserved())
 
-    def velocity(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
+    def velocity(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> FactorState:
         """Negative gradient, and its square."""
         slopes = layer_gradients(state.factors, problem.gradient(tiny_chain_product(state.factors)))
         return FactorState(tuple(-g for g in slopes), sum(jnp.sum(g * g) for g in slopes))
 
-    def loss(self, problem: Any, state: FactorState, constants: Any) -> Array:
+    def loss(self, problem: AbstractProblem, state: FactorState, constants: Constants | None) -> Array:
         """Loss of the product."""
         return problem.loss(tiny_chain_product(state.factors))
 
-    def scale(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
+    def scale(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> FactorState:
         """Each number, or a share of the largest of its factor."""
         return _sizes(state, constants)
 
@@ -60,12 +61,12 @@ class FactorSystem(AbstractSystem):
         depth = len(state.factors)
         return depth * _largest_square(state.factors) ** (depth - 1)
 
-    def view(self, problem: Any, state: FactorState, constants: Constants) -> MatrixFactorization:
+    def view(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> MatrixFactorization:
         """Return the factors."""
         return MatrixFactorization(state.factors)
 
     def watch(
-        self, problem: Any, state: FactorState, loss: Any, constants: Constants
+        self, problem: AbstractProblem, state: FactorState, loss: Array, constants: Constants
     ) -> tuple[dict[str, Array], Array]:
         """Energy, balance, and the sign of the determinant."""
         errors, lost = super().watch(problem, state, loss, constants)
@@ -80,7 +81,7 @@ class FactorSystem(AbstractSystem):
 
 
 @dataclasses.dataclass(frozen=True)
-class TensorSystem(AbstractSystem):
+class TensorSystem(AbstractSystem[FactorState]):
     """Gradient flow on the factors of any factorization that is no chain of matrices.
 
     Attributes
@@ -94,20 +95,20 @@ class TensorSystem(AbstractSystem):
     make: Any
     balance_tolerance: float
 
-    def constants(self, problem: Any, state: FactorState, given: tuple[Any, Any]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: FactorState, given: tuple[Array, Array]) -> Constants:
         """Loss at the start, and what the factorization conserves."""
         return Constants(self.loss(problem, state, None), *given, self.make(state.factors).conserved())
 
-    def velocity(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
+    def velocity(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> FactorState:
         """Negative gradient, and its square."""
         slopes = self.make(state.factors).loss_and_gradient(problem)[1].factors
         return FactorState(tuple(-g for g in slopes), sum(jnp.sum(g * g) for g in slopes))
 
-    def loss(self, problem: Any, state: FactorState, constants: Any) -> Array:
+    def loss(self, problem: AbstractProblem, state: FactorState, constants: Constants | None) -> Array:
         """Loss of the tensor."""
         return problem.loss_of(self.make(state.factors))
 
-    def scale(self, problem: Any, state: FactorState, constants: Constants) -> FactorState:
+    def scale(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> FactorState:
         """Each number, or a share of the largest of its factor."""
         return _sizes(state, constants)
 
@@ -116,12 +117,12 @@ class TensorSystem(AbstractSystem):
         count = len(state.factors)
         return count * _largest_square(state.factors) ** (count - 1)
 
-    def view(self, problem: Any, state: FactorState, constants: Constants) -> Any:
+    def view(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> Any:
         """Return the factors in their form."""
         return self.make(state.factors)
 
     def watch(
-        self, problem: Any, state: FactorState, loss: Any, constants: Constants
+        self, problem: AbstractProblem, state: FactorState, loss: Array, constants: Constants
     ) -> tuple[dict[str, Array], Array]:
         """Energy, and balance where the factorization knows of one."""
         errors, lost = super().watch(problem, state, loss, constants)

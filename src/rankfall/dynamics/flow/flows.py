@@ -11,7 +11,8 @@ from ... import _checks
 from ..._execution import double_precision
 from ...factorizations import MatrixFactorization, SpectralFactorization
 from ...factorizations.base import AbstractFactorization, check_factorization
-from ..base import AbstractDynamics
+from ...problems import AbstractProblem
+from ..base import AbstractDynamics, Laned, factorization
 from ..batch import AdaptiveBatch, Task
 from ..recording import Record
 from . import end_to_end, factors, polar, two_by_two
@@ -26,7 +27,7 @@ _LARGEST_IMPLICIT = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class AbstractFlow(AbstractDynamics):
+class AbstractFlow(AbstractDynamics[Laned]):
     """What the flows have in common."""
 
     rtol: float = 1e-9
@@ -51,7 +52,7 @@ class AbstractFlow(AbstractDynamics):
         return Record(every=1)
 
     @abc.abstractmethod
-    def _start(self, problem: Any, start: Any) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: AbstractProblem, start: Laned) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
 
     def batch(self, task: Task, group: np.ndarray) -> AdaptiveBatch:
@@ -86,7 +87,7 @@ class AbstractFlow(AbstractDynamics):
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientFlow(AbstractFlow):
+class GradientFlow(AbstractFlow[AbstractFactorization]):
     """Gradient flow on the factors, ``W_j' = -d loss / d W_j``.
 
     Parameters
@@ -139,13 +140,12 @@ class GradientFlow(AbstractFlow):
         _checks.flag("certify", self.certify)
         _checks.positive_number("balance_tolerance", self.balance_tolerance)
 
-    def prepare(self, problem: Any, start: Any) -> AbstractFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> AbstractFactorization:
         """Check that the start fits, and return it as lanes."""
-        check_factorization(start, problem)
-        laned: AbstractFactorization = start.as_lanes()
+        laned: AbstractFactorization = factorization(start, problem).as_lanes()
         return laned
 
-    def _start(self, problem: Any, start: AbstractFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: AbstractProblem, start: AbstractFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         if not isinstance(start, MatrixFactorization):
             given = (np.zeros(start.lanes or 1), np.full(start.lanes or 1, len(start.factors)))
@@ -160,7 +160,7 @@ class GradientFlow(AbstractFlow):
 
 
 @dataclasses.dataclass(frozen=True)
-class SpectralFlow(AbstractFlow):
+class SpectralFlow(AbstractFlow[SpectralFactorization]):
     """Gradient flow of balanced factors, followed in the singular values of their product.
 
     The singular values are carried as logarithms: none can reach zero or change sign, however small it becomes, and the
@@ -203,7 +203,7 @@ class SpectralFlow(AbstractFlow):
     ('loss', -707107)
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> SpectralFactorization:
         """Check that the start is balanced and fits, and return it as lanes."""
         spectral = spectral_start("SpectralFlow", problem, start)
         if spectral.depth < 2:
@@ -213,7 +213,7 @@ class SpectralFlow(AbstractFlow):
             )
         return spectral
 
-    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: AbstractProblem, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         if two_by_two.fits(problem, start):
             system = two_by_two.TwoByTwoSystem()
@@ -225,7 +225,7 @@ class SpectralFlow(AbstractFlow):
 
 
 @dataclasses.dataclass(frozen=True)
-class EndToEndFlow(AbstractFlow):
+class EndToEndFlow(AbstractFlow[SpectralFactorization]):
     """Gradient flow of balanced factors by the plain equation of their product, for comparison.
 
     Parameters
@@ -269,11 +269,11 @@ class EndToEndFlow(AbstractFlow):
                 "solver is 'radau', but must be explicit, such as diffrax.Dopri8(); SpectralFlow is stiff."
             )
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> SpectralFactorization:
         """Check that the start is balanced and fits, and return it as lanes."""
         return spectral_start("EndToEndFlow", problem, start)
 
-    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: AbstractProblem, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         given = (start.det_sign, depths_of(start))
         return end_to_end.EndToEndSystem(start.depth), end_to_end.end_to_end_of(start), given
@@ -284,12 +284,12 @@ class EndToEndFlow(AbstractFlow):
         return Diffrax.of(diffrax.Dopri8() if self.solver == "auto" else self.solver, rtol)
 
 
-def depths_of(start: Any) -> np.ndarray:
+def depths_of(start: MatrixFactorization | SpectralFactorization) -> np.ndarray:
     """Depth of each lane, as a number."""
-    return np.full(start.lanes, float(start.depth))
+    return np.full(start.lanes or 1, float(start.depth))
 
 
-def spectral_start(name: str, problem: Any, start: Any) -> SpectralFactorization:
+def spectral_start(name: str, problem: AbstractProblem, start: object) -> SpectralFactorization:
     """Return a balanced start as lanes of a spectral factorization; refuse any other."""
     if problem.dtype != "float64":
         raise ValueError(f"problem has dtype {problem.dtype}, but {name} needs float64; build it with dtype='float64'.")

@@ -12,7 +12,7 @@ again (Daleckii and Krein), where differentiating the eigenvectors would divide 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,16 +23,20 @@ from ..._types import Array
 # Divided differences over less than this are derivatives at the midpoint: an error of its square, in Jacobians alone.
 _NEAR = 1e-4
 
+# A function of two logarithms, and what it is applied by: logarithms, their decomposition and a matrix.
+Weight: TypeAlias = Callable[[Array, Array], Array]
+Arguments: TypeAlias = tuple[Array, tuple[Array, Array], Array]
+
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def apply(function: Callable[[Any, Any], Any], logs: Any, eigen: Any, x: Any) -> Array:
+def apply(function: Weight, logs: Array, eigen: tuple[Array, Array], x: Array) -> Array:
     """Apply ``function`` of two eigenvalues of ``logs`` (whose decomposition is ``eigen``) to ``x``."""
     k, r = eigen
     return r @ (function(k[:, None], k[None, :]) * (r.T @ x @ r)) @ r.T
 
 
 @apply.defjvp
-def _apply_jvp(function: Any, primals: Any, tangents: Any) -> Any:
+def _apply_jvp(function: Weight, primals: Arguments, tangents: Arguments) -> tuple[Array, Array]:
     logs, eigen, x = primals
     k, r = eigen
     turn, change = r.T @ tangents[0] @ r, r.T @ tangents[2] @ r
@@ -45,7 +49,7 @@ def _apply_jvp(function: Any, primals: Any, tangents: Any) -> Any:
     return r @ (values * inside) @ r.T, r @ moved @ r.T
 
 
-def _divided(function: Any, k: Any) -> Array:
+def _divided(function: Weight, k: Array) -> Array:
     a, m, s = k[:, None, None], k[None, :, None], k[None, None, :]
     gap = a - m
     near = abs(gap) < _NEAR
@@ -54,7 +58,7 @@ def _divided(function: Any, k: Any) -> Array:
     return jnp.where(near, slope, (function(a, s) - function(m, s)) / jnp.where(near, 1.0, gap))
 
 
-def decompose(logs: Any) -> tuple[Array, Array]:
+def decompose(logs: Array) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors, as constants of the differentiation."""
     k, r = jnp.linalg.eigh(lax.stop_gradient(logs))
     return lax.stop_gradient(k), lax.stop_gradient(r)
@@ -64,41 +68,41 @@ def decompose(logs: Any) -> tuple[Array, Array]:
 # powers is formed. They are hashable partials, one for each depth.
 
 
-def power(exponent: float) -> Any:
+def power(exponent: float) -> Weight:
     """``sigma^exponent`` when applied to the identity."""
     return partial(_power, exponent)
 
 
-def _power(exponent: float, a: Any, b: Any) -> Array:
+def _power(exponent: float, a: Array, b: Array) -> Array:
     return jnp.exp(exponent * (a + b) / 2)
 
 
-def descent_weight(depth: float) -> Any:
+def descent_weight(depth: float) -> Weight:
     """``sum_j sigma_r^(2 (j-1)/L) sigma_s^(2 (L-j)/L)``, by which the flow multiplies the gradient."""
     return partial(_descent_weight, depth)
 
 
-def _descent_weight(depth: float, a: Any, b: Any) -> Array:
+def _descent_weight(depth: float, a: Array, b: Array) -> Array:
     gap = _gap(a, b)
     return jnp.exp(2 * (1 - 1 / depth) * jnp.maximum(a, b)) * ratio_of_decays(2.0, 2.0 / depth, gap)
 
 
-def rotation_weight(depth: float) -> Any:
+def rotation_weight(depth: float) -> Weight:
     """``(sigma_s - sigma_r) / (sigma_s^(2/L) - sigma_r^(2/L))``, at which the frames rotate against each other."""
     return partial(_rotation_weight, depth)
 
 
-def _rotation_weight(depth: float, a: Any, b: Any) -> Array:
+def _rotation_weight(depth: float, a: Array, b: Array) -> Array:
     gap = _gap(a, b)
     return jnp.exp((1 - 2 / depth) * jnp.maximum(a, b)) * ratio_of_decays(1.0, 2.0 / depth, gap)
 
 
-def log_weight(depth: float) -> Any:
+def log_weight(depth: float) -> Weight:
     """``sigma_r (k_s - k_r) / (sigma_s^(2/L) - sigma_r^(2/L))``, at which the logarithms move."""
     return partial(_log_weight, depth)
 
 
-def _log_weight(depth: float, a: Any, b: Any) -> Array:
+def _log_weight(depth: float, a: Array, b: Array) -> Array:
     rate = 2.0 / depth
     gap = _gap(a, b)
     small = gap * rate < 1e-5
@@ -108,12 +112,12 @@ def _log_weight(depth: float, a: Any, b: Any) -> Array:
     return jnp.exp(a - rate * jnp.maximum(a, b)) * quotient
 
 
-def cross_weight(depth: float) -> Any:
+def cross_weight(depth: float) -> Weight:
     """``sigma_s / (sigma_s^(2/L) - sigma_r^(2/L))``, at which singular vectors turn; for values that are apart."""
     return partial(_cross_weight, depth)
 
 
-def _cross_weight(depth: float, a: Any, b: Any) -> Array:
+def _cross_weight(depth: float, a: Array, b: Array) -> Array:
     gap = _gap(a, b)
     # Within a block it is not asked for, but must be finite.
     far = jnp.maximum(gap, 1.0)
@@ -121,12 +125,12 @@ def _cross_weight(depth: float, a: Any, b: Any) -> Array:
     return jnp.where(b > a, size, -size * jnp.exp(-far))
 
 
-def _gap(a: Any, b: Any) -> Array:
+def _gap(a: Array, b: Array) -> Array:
     """Distance, with derivative zero where there is none (JAX takes that of ``abs`` to be one)."""
     return jnp.maximum(a, b) - jnp.minimum(a, b)
 
 
-def ratio_of_decays(first: float, second: Any, gap: Any) -> Array:
+def ratio_of_decays(first: float, second: Array | float, gap: Array) -> Array:
     """``(1 - exp(-first gap)) / (1 - exp(-second gap))`` for a gap of zero or more."""
     small = gap < 1e-5
     safe = jnp.where(small, 1.0, gap)

@@ -35,6 +35,7 @@ import numpy as np
 
 from ..._types import Array
 from ...factorizations.spectral import SpectralFactorization
+from ...problems import AbstractProblem
 from .operators import apply, cross_weight, decompose, descent_weight, log_weight, power, rotation_weight
 from .system import AbstractSystem, Constants
 
@@ -78,17 +79,17 @@ class Fixed(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class PolarSystem(AbstractSystem):
+class PolarSystem(AbstractSystem[PolarState]):
     """Gradient flow of balanced factors of real depth ``L >= 2``, of any shape and rank."""
 
     depth: float
 
-    def constants(self, problem: Any, state: PolarState, given: tuple[Any, Any]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: PolarState, given: tuple[Array, Array]) -> Constants:
         """Loss and determinant sign at the start; one block."""
         fixed = Fixed(jnp.zeros(state.logs.shape[0]), jnp.zeros((), bool), jnp.zeros(()))
         return Constants(problem.loss(_matrix(state, _decompose(state))), *given, fixed)
 
-    def settle(self, problem: Any, state: PolarState, constants: Constants) -> tuple[PolarState, Constants]:
+    def settle(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> tuple[PolarState, Constants]:
         """Find the blocks anew, and whether the residuals go by their own equation yet."""
         fixed = constants.other
         if state.shift is not None:
@@ -103,7 +104,7 @@ class PolarSystem(AbstractSystem):
             fixed = fixed._replace(carried=carried, pull=self.gain(state, constants))
         return state, Constants(constants.loss, constants.det_sign, constants.depth, fixed)
 
-    def loss(self, problem: Any, state: PolarState, constants: Any) -> Array:
+    def loss(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> Array:
         """Loss of the residuals carried, or else of the end-to-end matrix."""
         of_matrix = problem.loss(_matrix(state, _decompose(state)))
         if state.residuals is None:
@@ -114,7 +115,7 @@ class PolarSystem(AbstractSystem):
             of_matrix,
         )
 
-    def velocity(self, problem: Any, state: PolarState, constants: Constants) -> PolarState:
+    def velocity(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> PolarState:
         """Return the derivatives of the state, and the rate at which loss is lost."""
         same = 1.0
         if state.shift is not None:
@@ -160,14 +161,14 @@ class PolarSystem(AbstractSystem):
             residuals = jnp.where(constants.other.carried, drawn - _pushed_forward(problem, moved), 0.0)
         return PolarState(left, log_rate, right, shift, residuals, lost)
 
-    def scale(self, problem: Any, state: PolarState, constants: Constants) -> PolarState:
+    def scale(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> PolarState:
         """Frames and logarithms against one or what they are beyond, residuals and energy against themselves.
 
         A residual counts at least as the share of their length that the data are of the matrix; slaved ones are so
         small.
         """
 
-        def size(a: Any) -> Any:
+        def size(a: Array | None) -> Array | None:
             return None if a is None else jnp.maximum(abs(a), 1.0)
 
         residuals = None
@@ -184,14 +185,16 @@ class PolarSystem(AbstractSystem):
         """``L sigma_1^(2 - 2/L)``."""
         return self.depth * jnp.exp(2 * (1 - 1 / self.depth) * _decompose(state)[0].max())
 
-    def escape(self, problem: Any, state: PolarState, constants: Constants) -> Array:
+    def escape(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> Array:
         """Largest growth rate of a singular value well below the largest."""
         moved = self.velocity(problem, state, constants)
         k, r = _decompose(state)
         rate = jnp.sum(r * (_whole(moved) @ r), axis=0)
         return jnp.max(jnp.where(k < k.max() - 1, rate, 0.0))
 
-    def watch(self, problem: Any, state: PolarState, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
+    def watch(
+        self, problem: AbstractProblem, state: PolarState, loss: Array, constants: Constants
+    ) -> tuple[dict[str, Array], Array]:
         """Energy, orthonormality of the frames, and the digits that the spread of the logarithms leaves."""
         errors, lost = super().watch(problem, state, loss, constants)
         skew = _skew(state.left) if state.right is None else jnp.maximum(_skew(state.left), _skew(state.right))
@@ -203,7 +206,7 @@ class PolarSystem(AbstractSystem):
             errors["residual_drift"] = jnp.sqrt(jnp.sum(off**2) / jnp.sum(state.residuals**2))
         return errors, lost
 
-    def view(self, problem: Any, state: PolarState, constants: Constants) -> SpectralFactorization:
+    def view(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> SpectralFactorization:
         """Singular vectors and logarithms, largest first."""
         k, r = _decompose(state)
         order = jnp.argsort(-k)
@@ -228,13 +231,13 @@ def _decompose(state: PolarState) -> tuple[Array, Array]:
     return k, r
 
 
-def _matrix(state: PolarState, eigen: Any) -> Array:
+def _matrix(state: PolarState, eigen: tuple[Array, Array]) -> Array:
     unit = jnp.eye(state.logs.shape[0], dtype=state.logs.dtype)
     moved = state.left @ apply(power(1.0), _whole(state), eigen, unit)
     return moved if state.right is None else moved @ state.right.T
 
 
-def _extent(problem: Any) -> Array:
+def _extent(problem: AbstractProblem) -> Array:
     """About the length of the smallest matrix that fits the data (it is, if the measurements are orthonormal)."""
     none = jnp.zeros(problem.shape)
     back = _pulled_back(problem, -problem.residuals(none))
@@ -242,7 +245,7 @@ def _extent(problem: Any) -> Array:
     return jnp.sum(back**2) / jnp.sqrt(jnp.sum(forth**2))
 
 
-def _same(block: Any) -> Array:
+def _same(block: Array) -> Array:
     return (block[:, None] == block[None, :]).astype(jnp.float64)
 
 
@@ -263,20 +266,20 @@ def _regrouped(state: PolarState, fixed: Fixed) -> tuple[PolarState, Fixed]:
     return jax.tree.map(lambda a, b: jnp.where(changed, a, b), (new, fixed._replace(block=block)), (state, fixed))
 
 
-def _pulled_back(problem: Any, residuals: Any) -> Array:
+def _pulled_back(problem: AbstractProblem, residuals: Array) -> Array:
     """Gradient of the loss in the matrix, of residuals that are linear in it."""
     return problem.adjoint(problem.require_least_squares("SpectralFlow").slope(residuals))
 
 
-def _pushed_forward(problem: Any, matrix: Any) -> Array:
+def _pushed_forward(problem: AbstractProblem, matrix: Array) -> Array:
     return problem.predict(matrix)
 
 
-def _skew(frame: Any) -> Array:
+def _skew(frame: Array) -> Array:
     return abs(frame.T @ frame - jnp.eye(frame.shape[1], dtype=frame.dtype)).max()
 
 
-def polar_of(problem: Any, start: SpectralFactorization, carried: bool) -> PolarState:
+def polar_of(problem: AbstractProblem, start: SpectralFactorization, carried: bool) -> PolarState:
     """Lanes of a spectral factorization as a state, with residuals of its own where they are ``carried``."""
     u, k, v = (np.asarray(a) for a in (start.left, start.log_singular_values, start.right))
     vt = np.swapaxes(v, -1, -2)

@@ -9,7 +9,7 @@ iteration in the eigenbasis of the tableau's inverse; embedded error estimate).
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from jax import lax
 from numpy.polynomial import legendre, polynomial
 
 from ..._execution import lanes_together
+from ..._types import Array
 
 STAGES = 5
 # Newton stops once an update is this small in units of the tolerated error, or where rounding lets it fall no further.
@@ -30,6 +31,10 @@ _NEWTON_RATE, _LEAST_ROOM, _MOST_ROOM = 0.8, 0.5, 10.0
 # Up to this size matrices are inverted here: the threads that LAPACK takes for more than some twenty rows wait for each
 # other a hundred times longer than they work once another program wants the cores.
 _INVERTED_HERE = 100
+
+Field: TypeAlias = Callable[[Array], Array]
+# Stages, iterations, the last two updates' sizes and the rate of convergence.
+Newton: TypeAlias = tuple[Array, Array | int, Array, Array, Array]
 
 
 class Tableau(NamedTuple):
@@ -92,11 +97,13 @@ class Radau(NamedTuple):
     error_order: int = STAGES + 1
     name: str = "Radau IIA, order 9"
 
-    def init(self, field: Callable[[Any], Any], y: Any) -> Any:
+    def init(self, field: Field, y: Array) -> tuple[Array, Array]:
         """State between steps: the stages of the last one and its length, from which the next are guessed."""
         return jnp.zeros((STAGES, y.size), y.dtype), jnp.zeros((), y.dtype)
 
-    def step(self, field: Callable[[Any], Any], y: Any, h: Any, state: Any, scale: Any) -> tuple[Any, Any, Any, Any]:
+    def step(
+        self, field: Field, y: Array, h: Array, state: tuple[Array, Array], scale: Array
+    ) -> tuple[Array, Array, tuple[Array, Array], Array]:
         """Return the end of the step, its error estimate, the new state, and room: how much longer the next may be.
 
         The room is negative where Newton's iteration failed.
@@ -110,17 +117,19 @@ class Radau(NamedTuple):
         error = _T.eigenvalues[0].real / h * (inverse[0].real @ raw)
         return y + stages[-1], error, (stages, h), room
 
-    def _newton(self, field: Any, y: Any, h: Any, inverse: Any, guess: Any, scale: Any) -> Any:
+    def _newton(
+        self, field: Field, y: Array, h: Array, inverse: Array, guess: Array, scale: Array
+    ) -> tuple[Array, Array]:
         fields = lanes_together(field)
 
-        def more(carry: Any) -> Any:
+        def more(carry: Newton) -> Array:
             _, k, size, previous, _ = carry
             growing = (k > 1) & ~(size <= 2 * previous)
             # Updates that no longer shrink although they are small: rounding, not divergence.
             stagnant = (k > 1) & (size > 0.5 * previous) & (size <= _NEWTON_STAGNANT)
             return (k < _MOST_ITERATIONS) & ~(size <= _NEWTON_SMALL) & ~growing & ~stagnant
 
-        def iterate(carry: Any) -> Any:
+        def iterate(carry: Newton) -> Newton:
             stages, k, size, _, rate = carry
             residual = fields(y + stages) - _T.inverse @ stages / h
             change = jnp.einsum("ijk,ik->ij", inverse, _T.from_stages @ residual)
@@ -136,7 +145,7 @@ class Radau(NamedTuple):
         room = jnp.where(rate > 0, _NEWTON_RATE / jnp.where(rate > 0, rate, 1.0), _MOST_ROOM)
         return stages, jnp.where(size <= _NEWTON_STAGNANT, jnp.maximum(room, _LEAST_ROOM), -jnp.minimum(room, 0.5))
 
-    def _guess(self, h: Any, state: Any) -> Any:
+    def _guess(self, h: Array, state: tuple[Array, Array]) -> Array:
         """Stages on the polynomial through those of the last step."""
         stages, last = state
         x = 1.0 + h / jnp.where(last > 0, last, 1.0) * _T.nodes
@@ -147,14 +156,14 @@ class Radau(NamedTuple):
         return jnp.where(use, powers @ (_T.coefficients @ stages) - stages[-1], 0.0)
 
 
-def _inverse(matrices: Any) -> Any:
+def _inverse(matrices: Array) -> Array:
     """Inverses of square matrices ``(..., n, n)``, by Gauss and Jordan with row exchanges."""
     n = matrices.shape[-1]
     if n > _INVERTED_HERE:
         return jnp.linalg.inv(matrices)
     rows = jnp.arange(n)
 
-    def eliminate(k: Any, carry: Any) -> Any:
+    def eliminate(k: Array | int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         w, order = carry
         column = jnp.take(w, k, axis=-1)
         size = jnp.where(rows >= k, abs(column.real) + abs(column.imag), -1.0)

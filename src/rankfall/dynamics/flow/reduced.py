@@ -6,13 +6,13 @@ singular vectors, where each singular value moves alone.
 """
 
 import dataclasses
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 
 from ..._types import Array
 from ...factorizations.spectral import SpectralFactorization
+from ...problems import AbstractProblem
 from .operators import ratio_of_decays
 from .system import AbstractSystem, Constants
 from .two_by_two import UNKNOWN
@@ -29,25 +29,25 @@ class IdentityState(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class IdentitySystem(AbstractSystem):
+class IdentitySystem(AbstractSystem[IdentityState]):
     """``x' = 2 y (1 - y)``, ``y' = (x + q) (1 - y) - y q``, ``q' = 2 y (1 - y) - 2 q^2``; ``(ln det W)' = -2 q``."""
 
-    def constants(self, problem: Any, state: IdentityState, given: tuple[Any, Any]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: IdentityState, given: tuple[Array, Array]) -> Constants:
         """Loss, determinant sign and depth at the start."""
         return Constants(self.loss(problem, state, None), *given)
 
-    def loss(self, problem: Any, state: IdentityState, constants: Any) -> Array:
+    def loss(self, problem: AbstractProblem, state: IdentityState, constants: Constants | None) -> Array:
         """``(1 - y)^2 + q^2 / 2``."""
         return (1 - state.y) ** 2 + state.q**2 / 2
 
-    def velocity(self, problem: Any, state: IdentityState, constants: Any) -> IdentityState:
+    def velocity(self, problem: AbstractProblem, state: IdentityState, constants: Constants | None) -> IdentityState:
         """Move by the three equations."""
         x, y, q = state.x, state.y, state.q
         off = 1 - y
         y_rate, q_rate = (x + q) * off - y * q, 2 * y * off - 2 * q * q
         return IdentityState(2 * y * off, y_rate, q_rate, -2 * q, 2 * off * y_rate - q * q_rate)
 
-    def scale(self, problem: Any, state: IdentityState, constants: Constants) -> IdentityState:
+    def scale(self, problem: AbstractProblem, state: IdentityState, constants: Constants) -> IdentityState:
         """Measure entries against themselves, ``y`` against one too."""
         log_det = jnp.maximum(abs(state.log_det), 1.0)
         return IdentityState(state.x, jnp.ones_like(state.y), state.q, log_det, constants.loss)
@@ -56,7 +56,7 @@ class IdentitySystem(AbstractSystem):
         """``2 |W|``."""
         return 2 * (state.x + 2)
 
-    def view(self, problem: Any, state: IdentityState, constants: Constants) -> SpectralFactorization:
+    def view(self, problem: AbstractProblem, state: IdentityState, constants: Constants) -> SpectralFactorization:
         """Singular vectors and logarithms of the symmetric matrix."""
         return _symmetric_view(state.x, state.y, state.q, state.log_det, constants)
 
@@ -71,19 +71,19 @@ class SymmetricState(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class SymmetricSystem(AbstractSystem):
+class SymmetricSystem(AbstractSystem[SymmetricState]):
     """Any real depth on ``[[*, 1], [1, 0]]``, from a symmetric start of positive determinant and positive ``w11``."""
 
-    def constants(self, problem: Any, state: SymmetricState, given: tuple[Any, Any]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: SymmetricState, given: tuple[Array, Array]) -> Constants:
         """Loss, determinant sign and depth at the start."""
         return Constants(self.loss(problem, state, None), *given)
 
-    def loss(self, problem: Any, state: SymmetricState, constants: Any) -> Array:
+    def loss(self, problem: AbstractProblem, state: SymmetricState, constants: Constants | None) -> Array:
         """``(1 - w12)^2 + w22^2 / 2``."""
         _, _, q = _entries(state)
         return state.residual**2 + q**2 / 2
 
-    def velocity(self, problem: Any, state: SymmetricState, constants: Constants) -> SymmetricState:
+    def velocity(self, problem: AbstractProblem, state: SymmetricState, constants: Constants) -> SymmetricState:
         """In the eigenvectors, ``W' = -c * (R^T G R)`` entry by entry."""
         x, y, q = _entries(state)
         depth = constants.depth
@@ -98,7 +98,7 @@ class SymmetricSystem(AbstractSystem):
         log_det = -depth * jnp.exp((1 - 2 / depth) * k) * log_rate
         return SymmetricState(-rate[0, 0] / x, rate[0, 1], log_det, jnp.sum(moved * inner))
 
-    def scale(self, problem: Any, state: SymmetricState, constants: Constants) -> SymmetricState:
+    def scale(self, problem: AbstractProblem, state: SymmetricState, constants: Constants) -> SymmetricState:
         """Measure logarithms against one, the residual against itself."""
         one = jnp.ones_like(state.log_x)
         return SymmetricState(one, abs(state.residual), jnp.maximum(abs(state.log_det), one), constants.loss)
@@ -107,7 +107,7 @@ class SymmetricSystem(AbstractSystem):
         """``L |W|^(2 - 2/L)``."""
         return constants.depth * (jnp.exp(state.log_x) + 2) ** (2 - 2 / constants.depth)
 
-    def view(self, problem: Any, state: SymmetricState, constants: Constants) -> SpectralFactorization:
+    def view(self, problem: AbstractProblem, state: SymmetricState, constants: Constants) -> SpectralFactorization:
         """Singular vectors and logarithms of the symmetric matrix."""
         return _symmetric_view(*_entries(state), state.log_det, constants)
 
@@ -129,10 +129,10 @@ class Frames(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignedSystem(AbstractSystem):
+class AlignedSystem(AbstractSystem[AlignedState]):
     """``s' = L s^(2 - 2/L) (target - s)`` for every singular value."""
 
-    def constants(self, problem: Any, state: AlignedState, given: tuple[Any, ...]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: AlignedState, given: tuple[Array, ...]) -> Constants:
         """Loss at the start, determinant sign, depth, and frames."""
         sign, depth, left, right = given
         target = problem.adjoint(problem.values)
@@ -141,12 +141,12 @@ class AlignedSystem(AbstractSystem):
         constants = Constants(jnp.zeros(()), sign, depth, frames)
         return Constants(self.loss(problem, state, constants), sign, depth, frames)
 
-    def loss(self, problem: Any, state: AlignedState, constants: Constants) -> Array:
+    def loss(self, problem: AbstractProblem, state: AlignedState, constants: Constants) -> Array:
         """Sum over the singular values, and what no singular value reaches."""
         off = jnp.exp(state.logs) - constants.other.wanted
         return problem.require_least_squares("AlignedFlow").loss(jnp.sum(off * off) + constants.other.rest)
 
-    def velocity(self, problem: Any, state: AlignedState, constants: Constants) -> AlignedState:
+    def velocity(self, problem: AbstractProblem, state: AlignedState, constants: Constants) -> AlignedState:
         """Move each logarithm alone."""
         depth = constants.depth
         off = jnp.exp(state.logs) - constants.other.wanted
@@ -154,7 +154,7 @@ class AlignedSystem(AbstractSystem):
         rate = -depth * jnp.exp((1 - 2 / depth) * state.logs) * slope
         return AlignedState(rate, -jnp.sum(rate * jnp.exp(state.logs) * slope))
 
-    def scale(self, problem: Any, state: AlignedState, constants: Constants) -> AlignedState:
+    def scale(self, problem: AbstractProblem, state: AlignedState, constants: Constants) -> AlignedState:
         """Measure logarithms against one."""
         return AlignedState(jnp.maximum(abs(state.logs), 1.0), constants.loss)
 
@@ -162,7 +162,7 @@ class AlignedSystem(AbstractSystem):
         """``L sigma_1^(2 - 2/L)``."""
         return constants.depth * jnp.exp((2 - 2 / constants.depth) * state.logs.max())
 
-    def view(self, problem: Any, state: AlignedState, constants: Constants) -> SpectralFactorization:
+    def view(self, problem: AbstractProblem, state: AlignedState, constants: Constants) -> SpectralFactorization:
         """Singular values in decreasing order, with their vectors."""
         order = jnp.argsort(-state.logs)
         k, u, v = state.logs[order], constants.other.left[:, order], constants.other.right[:, order]
@@ -177,7 +177,7 @@ def _entries(state: SymmetricState) -> tuple[Array, Array, Array]:
     return x, y, (y * y + jnp.exp(state.log_det)) / x
 
 
-def _eigen(x: Any, y: Any, q: Any, log_det: Any) -> tuple[Array, Array, Array]:
+def _eigen(x: Array, y: Array, q: Array, log_det: Array) -> tuple[Array, Array, Array]:
     """Eigenvectors, the larger logarithm and the distance to the smaller, of a positive definite 2 x 2 matrix."""
     half, off = (x - q) / 2, y
     square = half * half + off * off
@@ -193,11 +193,11 @@ def _eigen(x: Any, y: Any, q: Any, log_det: Any) -> tuple[Array, Array, Array]:
     return r, k, gap
 
 
-def _decay(depth: Any, gap: Any) -> Array:
+def _decay(depth: Array, gap: Array) -> Array:
     return jnp.exp(-2 * (1 - 1 / depth) * gap)
 
 
-def _symmetric_view(x: Any, y: Any, q: Any, log_det: Any, constants: Constants) -> SpectralFactorization:
+def _symmetric_view(x: Array, y: Array, q: Array, log_det: Array, constants: Constants) -> SpectralFactorization:
     r, k, gap = _eigen(x, y, q, log_det)
     matrix = jnp.stack([jnp.stack([x, y]), jnp.stack([y, q])])
     return SpectralFactorization(r, jnp.stack([k, k - gap]), r, matrix, log_det, constants.det_sign, UNKNOWN)

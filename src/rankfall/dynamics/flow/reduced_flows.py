@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...factorizations import SpectralFactorization
+from ...problems import AbstractProblem
 from ...problems.losses import HalfSSE
 from .flows import AbstractFlow, depths_of, spectral_start
 from .reduced import AlignedState, AlignedSystem, IdentityState, IdentitySystem, SymmetricState, SymmetricSystem
@@ -16,7 +17,7 @@ _ROUNDING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
-class IdentityFlow(AbstractFlow):
+class IdentityFlow(AbstractFlow[SpectralFactorization]):
     """Depth 2 on ``[[*, 1], [1, 0]]`` from a multiple of the identity, as three equations.
 
     Parameters
@@ -47,7 +48,7 @@ class IdentityFlow(AbstractFlow):
     np.float64(7.977702976)
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         spectral = _base_start("IdentityFlow", problem, start)
         w = np.asarray(spectral.matrix)
@@ -59,7 +60,7 @@ class IdentityFlow(AbstractFlow):
             )
         return spectral
 
-    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: AbstractProblem, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         w = np.asarray(start.matrix)
         x, zero = w[:, 0, 0], np.zeros(len(w))
@@ -67,7 +68,7 @@ class IdentityFlow(AbstractFlow):
 
 
 @dataclasses.dataclass(frozen=True)
-class SymmetricFlow(AbstractFlow):
+class SymmetricFlow(AbstractFlow[SpectralFactorization]):
     """Any depth on ``[[*, 1], [1, 0]]`` from a symmetric positive definite start, as three equations.
 
     Parameters
@@ -103,7 +104,7 @@ class SymmetricFlow(AbstractFlow):
     70711
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         spectral = _base_start("SymmetricFlow", problem, start)
         w = np.asarray(spectral.matrix)
@@ -115,7 +116,7 @@ class SymmetricFlow(AbstractFlow):
             )
         return spectral
 
-    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: AbstractProblem, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, and their determinant signs and depths."""
         w, zero = np.asarray(start.matrix), np.zeros(start.lanes or 1)
         state = SymmetricState(np.log(w[:, 0, 0]), 1 - w[:, 0, 1], np.asarray(start.log_abs_det), zero)
@@ -123,7 +124,7 @@ class SymmetricFlow(AbstractFlow):
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignedFlow(AbstractFlow):
+class AlignedFlow(AbstractFlow[SpectralFactorization]):
     """Every entry observed, from a start in the target's singular vectors: each singular value moves alone.
 
     Parameters
@@ -160,7 +161,7 @@ class AlignedFlow(AbstractFlow):
     array([2.9726, 0.0518])
     """
 
-    def prepare(self, problem: Any, start: Any) -> SpectralFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> SpectralFactorization:
         """Check that problem and start are those of the equations, and return the start as lanes."""
         problem.require_least_squares("AlignedFlow")
         if problem.observed_indices is None or problem.observed != problem.shape[0] * problem.shape[1]:
@@ -183,17 +184,18 @@ class AlignedFlow(AbstractFlow):
             )
         return spectral
 
-    def _start(self, problem: Any, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
+    def _start(self, problem: AbstractProblem, start: SpectralFactorization) -> tuple[AbstractSystem, Any, Any]:
         """Return the system, the state of lanes, their determinant signs and depths, and the singular vectors."""
         state = AlignedState(np.asarray(start.log_singular_values), np.zeros(start.lanes or 1))
         return AlignedSystem(), state, (start.det_sign, depths_of(start), start.left, start.right)
 
 
-def _base_start(name: str, problem: Any, start: Any) -> SpectralFactorization:
+def _base_start(name: str, problem: AbstractProblem, start: object) -> SpectralFactorization:
     """Return the start on ``[[*, 1], [1, 0]]``; refuse any other problem."""
     observed = problem.observed_indices
-    fits = problem.shape == (2, 2) and observed is not None and problem.loss_function == HalfSSE()
-    base = fits and observed.tolist() == [[0, 1], [1, 0], [1, 1]] and problem.values.tolist() == [1.0, 1.0, 0.0]
+    fits = problem.shape == (2, 2) and problem.loss_function == HalfSSE()
+    where = observed is not None and observed.tolist() == [[0, 1], [1, 0], [1, 1]]
+    base = fits and where and problem.values.tolist() == [1.0, 1.0, 0.0]
     if not base:
         raise ValueError(f"problem is not rf.two_by_two(), but {name} is its flow alone; take rf.SpectralFlow().")
     return spectral_start(name, problem, start)

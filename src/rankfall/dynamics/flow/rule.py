@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from ..._types import Array
 from ...problems import AbstractProblem
 from ..rules import AbstractRule, Limits, Step, choose
 from ..stopping import CERTIFICATE, FLOW_TIME, RUNNING, STALLED, STATIONARY
 from .clock import first_step, passes, until
-from .system import AbstractSystem
+from .system import AbstractSystem, State
 
 # A loss level is met when the loss is within this share of it.
 _AT_LEVEL = 1e-12
@@ -46,10 +47,10 @@ class Progress(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class FlowRule(AbstractRule):
+class FlowRule(AbstractRule[State, Progress, tuple[Array, ...]]):
     """A system, a solver and a clock."""
 
-    system: AbstractSystem
+    system: AbstractSystem[State]
     solver: Any
     rtol: float
     certify: bool
@@ -57,7 +58,7 @@ class FlowRule(AbstractRule):
 
     steady = False
 
-    def init(self, problem: AbstractProblem, model: Any, given: Any) -> Progress:
+    def init(self, problem: AbstractProblem, model: State, given: tuple[Array, ...]) -> Progress:
         """Progress of a lane at the start."""
         state = model
         constants = self.system.constants(problem, state, given)
@@ -73,22 +74,24 @@ class FlowRule(AbstractRule):
         field, y, _, _ = self._flat(problem, state, begun)
         return begun._replace(solver=self.solver.init(field, y))
 
-    def observe(self, problem: AbstractProblem, model: Any, state: Any) -> tuple[Any, dict[str, Any]]:
+    def observe(self, problem: AbstractProblem, model: State, state: Progress) -> tuple[Any, dict[str, Any]]:
         """State as a factorization, and what the flow knows on top."""
-        state, progress = model, state
+        progress = state
         own = {
-            "loss": self.system.loss(problem, state, progress.constants),
+            "loss": self.system.loss(problem, model, progress.constants),
             "time": progress.time,
-            "dissipated": state.dissipated,
+            "dissipated": model.dissipated,
             "rejected_steps": progress.rejected,
         }
-        return self.system.view(problem, state, progress.constants), {**own, **progress.errors}
+        return self.system.view(problem, model, progress.constants), {**own, **progress.errors}
 
-    def step(self, problem: AbstractProblem, model: Any, state: Any, given: Any, limits: Limits) -> Step:
+    def step(
+        self, problem: AbstractProblem, model: State, state: Progress, given: tuple[Array, ...], limits: Limits
+    ) -> Step:
         """Try one step; the model is the system's state, the rule's state its progress."""
         threshold, next_time = limits.threshold, limits.next_time
-        system, state, p = self.system, model, state
-        field, y, scale, unravel = self._flat(problem, state, p)
+        system, p = self.system, state
+        field, y, scale, unravel = self._flat(problem, model, p)
         left = until(self.clock, p.time, next_time, p.unit)
         # A step that would leave a sliver before an event goes to it in two.
         h = jnp.where(p.h >= left, left, jnp.where(2 * p.h > left, left / 2, p.h))
@@ -102,7 +105,7 @@ class FlowRule(AbstractRule):
         factor = jnp.where(p.failures > 0, jnp.minimum(factor, 1.0), factor)
         good = fine & (size <= 1)
         moved = unravel(end)
-        before, after = (system.loss(problem, s, p.constants) for s in (state, moved))
+        before, after = (system.loss(problem, s, p.constants) for s in (model, moved))
         beyond = good & (after < threshold * (1 - _AT_LEVEL)) & (p.tries < _MOST_CROSSINGS)
         taken = good & ~beyond
         # Rounding in the loss may keep it from the level for good: then it is met where no time is left to go.
@@ -115,7 +118,7 @@ class FlowRule(AbstractRule):
         # A step cut for an event says nothing against the longer one before it.
         resumed = jnp.where(taken & ((p.crossings > 0) | (h < p.h)), jnp.maximum(grown, p.free_h), grown)
         failures = jnp.where(good, 0, p.failures + 1)
-        rate = (moved.dissipated - state.dissipated) / passed
+        rate = (moved.dissipated - model.dissipated) / passed
         moved, constants = system.settle(problem, moved, p.constants)
         progress = Progress(
             time=jnp.where(taken, jnp.where(lands, next_time, p.time + passed), p.time),
@@ -142,26 +145,26 @@ class FlowRule(AbstractRule):
         reason = jnp.where(lost & self.certify, CERTIFICATE, reason)
         return Step(moved, progress._replace(errors=choose(taken, errors, p.errors)), taken, met, reason)
 
-    def _flat(self, problem: Any, state: Any, p: Progress) -> tuple[Any, Any, Any, Any]:
+    def _flat(self, problem: AbstractProblem, state: State, p: Progress) -> tuple[Any, Array, Array, Any]:
         """Return the velocity by the clock, the vector that it moves, the scale of that, and the state from it."""
         system, constants = self.system, p.constants
         scale = system.scale(problem, state, constants)
         if self.clock == "time":
             y, unravel = ravel_pytree(state)
 
-            def field(v: Any) -> Any:
+            def field(v: Array) -> Array:
                 return ravel_pytree(system.velocity(problem, unravel(v), constants))[0]
 
             return field, y, ravel_pytree(scale)[0], unravel
         age = p.time + p.unit
         y, unravel = ravel_pytree((state, age))
 
-        def by_logarithm(v: Any) -> Any:
+        def by_logarithm(v: Array) -> Array:
             state, age = unravel(v)
             return age * ravel_pytree((system.velocity(problem, state, constants), jnp.ones_like(age)))[0]
 
         return by_logarithm, y, ravel_pytree((scale, age))[0], lambda v: unravel(v)[0]
 
 
-def _norm(values: Any) -> Any:
+def _norm(values: Array) -> Array:
     return jnp.sqrt(jnp.mean(values * values))

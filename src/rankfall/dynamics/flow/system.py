@@ -1,11 +1,12 @@
 """What the flow loop integrates: a state, its velocity, and what must stay true along the way."""
 
 import abc
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
 
 from ..._types import Array
+from ...problems import AbstractProblem
 
 # Along a certified flow the loss lost equals the integral of the squared gradient to this share of the first loss.
 ENERGY_TOLERANCE = 1e-6
@@ -20,45 +21,60 @@ class Constants(eqx.Module):
     other: Any = ()
 
 
-class AbstractSystem(abc.ABC):
+@runtime_checkable
+class FlowState(Protocol):
+    """State of a flow: a pytree of one lane."""
+
+    @property
+    def dissipated(self) -> Array:
+        """Integral of the rate at which the loss is lost."""
+        ...
+
+
+State = TypeVar("State", bound=FlowState)
+
+
+class AbstractSystem(abc.ABC, Generic[State]):
     """One way to write a flow down; hashable, since compiled code depends on it.
 
     A state is a pytree of one lane with a leaf ``dissipated``, the integral of the rate at which the loss is lost.
     """
 
     @abc.abstractmethod
-    def constants(self, problem: Any, state: Any, given: tuple[Any, Any]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: State, given: tuple[Array, Array]) -> Constants:
         """Numbers that stay as they are at the start; ``given`` are the determinant's sign and the depth."""
 
     @abc.abstractmethod
-    def velocity(self, problem: Any, state: Any, constants: Constants) -> Any:
+    def velocity(self, problem: AbstractProblem, state: State, constants: Constants) -> State:
         """Return the derivative of the state in flow time."""
 
     @abc.abstractmethod
-    def loss(self, problem: Any, state: Any, constants: Constants) -> Array:
+    def loss(self, problem: AbstractProblem, state: State, constants: Constants) -> Array:
         """Loss on the problem."""
 
     @abc.abstractmethod
-    def scale(self, problem: Any, state: Any, constants: Constants) -> Any:
+    def scale(self, problem: AbstractProblem, state: State, constants: Constants) -> State:
         """Size of each number of the state against which errors are measured."""
 
     @abc.abstractmethod
-    def gain(self, state: Any, constants: Constants) -> Array:
+    def gain(self, state: State, constants: Constants) -> Array:
         """Largest factor by which the flow can turn a squared gradient in the matrix into a loss of loss."""
 
     @abc.abstractmethod
-    def view(self, problem: Any, state: Any, constants: Constants) -> Any:
+    def view(self, problem: AbstractProblem, state: State, constants: Constants) -> Any:
         """State as a factorization, which is measured and returned."""
 
-    def settle(self, problem: Any, state: Any, constants: Constants) -> tuple[Any, Constants]:
+    def settle(self, problem: AbstractProblem, state: State, constants: Constants) -> tuple[State, Constants]:
         """Return the state that goes on after a step, and its constants: both may be written down anew."""
         return state, constants
 
-    def escape(self, problem: Any, state: Any, constants: Constants) -> Any:
+    def escape(self, problem: AbstractProblem, state: State, constants: Constants) -> Any:
         """Largest rate at which something small grows by its share: at a saddle it does, while the loss rests."""
         return 0.0
 
-    def watch(self, problem: Any, state: Any, loss: Any, constants: Constants) -> tuple[dict[str, Array], Array]:
+    def watch(
+        self, problem: AbstractProblem, state: State, loss: Array, constants: Constants
+    ) -> tuple[dict[str, Array], Array]:
         """Return errors of what must be conserved, by their recorded names, and whether the certificate is lost."""
         error = abs(constants.loss - loss - state.dissipated) / constants.loss
         return {"energy_error": error}, error > ENERGY_TOLERANCE

@@ -11,7 +11,6 @@ have lost their residuals to rounding and the determinant is ``exp(-10^11)``.
 
 import dataclasses
 import math
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,6 +18,7 @@ import numpy as np
 
 from ..._types import Array
 from ...factorizations.spectral import SpectralFactorization
+from ...problems import AbstractProblem
 from .operators import ratio_of_decays
 from .system import AbstractSystem, Constants
 
@@ -40,16 +40,18 @@ class TwoByTwoState(eqx.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoByTwoSystem(AbstractSystem):
+class TwoByTwoSystem(AbstractSystem[TwoByTwoState]):
     """Gradient flow of balanced factors of real depth ``L >= 2`` on a 2 x 2 completion with one unobserved entry."""
 
-    def constants(self, problem: Any, state: TwoByTwoState, given: tuple[Any, Any]) -> Constants:
+    def constants(self, problem: AbstractProblem, state: TwoByTwoState, given: tuple[Array, Array]) -> Constants:
         """Loss, determinant sign and depth at the start."""
         base = jnp.zeros((2, 2), state.offsets.dtype)
         constants = Constants(jnp.zeros((), state.log_det.dtype), *given, base)
         return Constants(self.loss(problem, state, constants), *given, base)
 
-    def settle(self, problem: Any, state: TwoByTwoState, constants: Constants) -> tuple[TwoByTwoState, Constants]:
+    def settle(
+        self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants
+    ) -> tuple[TwoByTwoState, Constants]:
         """Carry small entries themselves, and residuals once the entries are no longer small."""
         target = _target(problem)
         ready = abs(state.offsets + constants.other).max() > _SMALL_ENTRIES * abs(target).max()
@@ -57,12 +59,12 @@ class TwoByTwoSystem(AbstractSystem):
         moved = TwoByTwoState(state.offsets + (constants.other - base), state.log_det, state.dissipated)
         return moved, Constants(constants.loss, constants.det_sign, constants.depth, base)
 
-    def loss(self, problem: Any, state: TwoByTwoState, constants: Constants) -> Array:
+    def loss(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> Array:
         """Loss from the residuals."""
         _, residuals = self._matrix(problem, state, constants)
         return problem.require_least_squares("SpectralFlow").loss(jnp.sum(residuals * residuals))
 
-    def velocity(self, problem: Any, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
+    def velocity(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
         """Return the derivatives of entries and determinant, and the rate at which loss is lost."""
         matrix, residuals = self._matrix(problem, state, constants)
         u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
@@ -76,7 +78,7 @@ class TwoByTwoSystem(AbstractSystem):
             -u @ moved @ v.T, -depth * jnp.exp((1 - 2 / depth) * k1) * log_rate, jnp.sum(moved * inner)
         )
 
-    def scale(self, problem: Any, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
+    def scale(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
         """Each number itself; residuals are slaved at up to the square of their length, so that counts too.
 
         Small entries count by the largest. Of the number that is carried along for nothing but its return to use, no
@@ -95,14 +97,14 @@ class TwoByTwoSystem(AbstractSystem):
         """``L |W|^(2 - 2/L)``; targets are of order one."""
         return constants.depth * (2 + jnp.sum(state.offsets**2)) ** (1 - 1 / constants.depth)
 
-    def view(self, problem: Any, state: TwoByTwoState, constants: Constants) -> SpectralFactorization:
+    def view(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> SpectralFactorization:
         """Singular vectors and logarithms; a negative determinant turns the second left vector."""
         matrix, _ = self._matrix(problem, state, constants)
         u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
         logs = jnp.stack([k1, k1 - gap])
         return SpectralFactorization(u, logs, v, matrix, state.log_det, constants.det_sign, UNKNOWN)
 
-    def _matrix(self, problem: Any, state: TwoByTwoState, constants: Constants) -> tuple[Array, Array]:
+    def _matrix(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> tuple[Array, Array]:
         """End-to-end matrix, and its residuals with zero at the unobserved entry."""
         target, free = _target(problem), _unobserved(problem)
         across = _opposite(free)
@@ -117,25 +119,27 @@ class TwoByTwoSystem(AbstractSystem):
         residuals = jnp.where(replaced, opposite - target, state.offsets + (constants.other - target))
         return jnp.where(replaced, opposite, matrix), jnp.where(free, 0.0, residuals)
 
-    def _large(self, problem: Any, state: TwoByTwoState) -> Array:
+    def _large(self, problem: AbstractProblem, state: TwoByTwoState) -> Array:
         """Whether the opposite entry follows from the others."""
         return jnp.sum(jnp.where(_unobserved(problem), abs(state.offsets), 0.0)) > abs(problem.values).max()
 
 
-def _target(problem: Any) -> Array:
+def _target(problem: AbstractProblem) -> Array:
     return problem.adjoint(problem.values)
 
 
-def _unobserved(problem: Any) -> Array:
+def _unobserved(problem: AbstractProblem) -> Array:
     """Mask of the unobserved entry."""
-    return jnp.ones((2, 2), bool).at[problem.indices[:, 0], problem.indices[:, 1]].set(False)
+    observed = problem.observed_indices
+    assert observed is not None
+    return jnp.ones((2, 2), bool).at[observed[:, 0], observed[:, 1]].set(False)
 
 
-def _opposite(free: Any) -> Array:
+def _opposite(free: Array) -> Array:
     return free[::-1, ::-1]
 
 
-def _decompose(w: Any, log_det: Any, det_sign: Any) -> tuple[Array, Array, Array, Array]:
+def _decompose(w: Array, log_det: Array, det_sign: Array) -> tuple[Array, Array, Array, Array]:
     """Singular vectors ``(u, v)``, the larger logarithm and the distance to the smaller.
 
     By the angles of the two conformal parts of the matrix, whose radii are half the sum and half the difference of the
@@ -170,7 +174,7 @@ def two_by_two_of(start: SpectralFactorization) -> TwoByTwoState:
     return TwoByTwoState(offsets, np.asarray(start.log_abs_det, dtype=np.float64), np.zeros(len(offsets)))
 
 
-def fits(problem: Any, start: SpectralFactorization) -> bool:
+def fits(problem: AbstractProblem, start: SpectralFactorization) -> bool:
     """Whether these coordinates are for this problem and start."""
     observed = problem.observed_indices
     known = problem.least_squares and problem.shape == (2, 2) and observed is not None and len(observed) == 3
