@@ -181,7 +181,7 @@ CASES = {
     "measures": [lambda m=m: rf.Record(measures=m) for m in ("x", ["x"], [3], 5, ["NORMS"], ["ky_fan_norm"])]
     + [lambda: train(stop=rf.Stop(steps=1), record=rf.Record(measures=[lambda w: "a"]))],
     "problem": [lambda: train("x")],
-    "start": [lambda: train(first=None)],
+    "start": [lambda: train(first=None), lambda: train(first=rf.CPFactorization([EYE, EYE]), dynamics=rf.LinearFlow())],
     "loss ": [lambda: THEORY.flow_time(TWO, THREE), lambda: THEORY.perturbed_distance_bound(TWO, THREE),
               lambda: THEORY.perturbed_unobserved_lower_bound(TWO, THREE, 1, 0),
               lambda: THEORY.theorem1_norm_bound(TWO, THREE, 3), lambda: rf.two_by_two().half_sse("a")]

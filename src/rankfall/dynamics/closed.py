@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._execution import compiled, double_precision, lanes_together
+from .._types import Array
 from ..factorizations import MatrixFactorization
-from ..factorizations.base import check_factorization
 from ..problems import AbstractProblem
 from ..problems.losses import LeastSquares
-from .base import AbstractDynamics
+from .base import AbstractDynamics, factorization
 from .batch import Task
 from .linear_path import LinearPath
+from .monitor import Monitor
 from .recording import Record, by_hand, probes
 
 # Beyond this many e-folds of the slowest direction nothing changes in double precision.
@@ -36,7 +37,7 @@ class _Spectrum(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearFlow(AbstractDynamics):
+class LinearFlow(AbstractDynamics[MatrixFactorization]):
     """Gradient flow at depth 1, in closed form.
 
     Raises
@@ -73,13 +74,18 @@ class LinearFlow(AbstractDynamics):
         """Two hundred times over the flow."""
         return Record(log_steps=200)
 
-    def prepare(self, problem: Any, start: Any) -> MatrixFactorization:
+    def prepare(self, problem: AbstractProblem, start: object) -> MatrixFactorization:
         """Check that the start is a single factor, and return it as lanes."""
         problem.require_least_squares("LinearFlow")
-        check_factorization(start, problem)
-        if start.depth != 1:
-            raise ValueError(f"start has depth {start.depth}, but LinearFlow is for depth 1; take rf.GradientFlow().")
-        return start.as_lanes()
+        single = factorization(start, problem)
+        if not isinstance(single, MatrixFactorization):
+            raise ValueError(
+                f"start is a {type(start).__name__}, but LinearFlow is of matrix factorizations; "
+                "take rf.GradientFlow()."
+            )
+        if single.depth != 1:
+            raise ValueError(f"start has depth {single.depth}, but LinearFlow is for depth 1; take rf.GradientFlow().")
+        return single.as_lanes()
 
     def batch(self, task: Task, group: np.ndarray) -> Any:
         """Return the lanes of a group, ready to run."""
@@ -101,7 +107,7 @@ class _ClosedBatch:
         self.ends: list[np.ndarray] = []
         self.code: list[str] = []
 
-    def run(self, monitor: Any) -> None:
+    def run(self, monitor: Monitor) -> None:
         """Evaluate the lanes."""
         del monitor
         with double_precision():
@@ -117,7 +123,7 @@ class _ClosedBatch:
         """Return the matrices at the end, as lanes."""
         return MatrixFactorization([np.stack(self.ends).astype(self.problem.dtype)])
 
-    def _one(self, lane: Any, w: np.ndarray) -> None:
+    def _one(self, lane: np.integer, w: np.ndarray) -> None:
         spectrum = _decompose(self.problem, w)
         end, reason = self._end(spectrum)
         times = self._times(spectrum, end)
@@ -125,7 +131,7 @@ class _ClosedBatch:
         model = MatrixFactorization([path[0]])
         chosen = probes(self.record, self.problem, model)
 
-        def record(matrix: Any) -> dict[str, Any]:
+        def record(matrix: Array) -> dict[str, Any]:
             return {name: probe(self.problem, MatrixFactorization([matrix]), matrix) for name, probe in chosen}
 
         values = {name: np.asarray(v) for name, v in compiled(lanes_together(record))(path).items()}
