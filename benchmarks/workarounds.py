@@ -59,7 +59,7 @@ if {without}:
 import rankfall as rf
 start = rf.MatrixFactorization.init((3, 3), 3, kind="balanced", scale=1e-2, key=jax.random.key(0))
 problem = rf.low_rank_completion((3, 3), 1, 6, key=jax.random.key(1))
-print(cpu(lambda: rf.train(problem, start, rf.GradientFlow(), stop=rf.Stop(steps=2), progress=False)))
+print(cpu(lambda: rf.train(problem, start, rf.GradientDescent(1e-2), stop=rf.Stop(steps=2), progress=False)))
 """
 
 _DESCENT = """
