@@ -34,7 +34,7 @@ def test_what_does_not_come_back_is_needed_and_what_does_is_not(script, monkeypa
 
 
 def test_what_gains_nothing_is_not_needed(script):
-    assert script.gains(*script.run("print('words', 1.5)")) == (True, "1.5 times the CPU time without")
+    assert script.gains(*script.run("print('words', 1.5)")) == (True, "1.5 times the time without")
     assert not script.gains("returned", 1.1)[0]
     assert script.compared("print({x})", x="3|1")[0] and not script.compared("print({x})", x="1|1")[0]
     assert script.compared("print({x})", x="1|nonsense")[0]
