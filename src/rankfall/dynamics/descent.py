@@ -13,7 +13,7 @@ from .._types import Array, ArrayLike
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
 from .base import AbstractDescent
-from .rules import AbstractRule, Factors, Limits, Step, moves, steady
+from .rules import AbstractRule, Factors, Limits, State, Step, moves, steady
 from .steps import for_lanes, step_size_of
 
 # A pytree of parameters, and of changes to them.
@@ -132,7 +132,7 @@ class FixedStep(AbstractRule[Factors, tuple[()], Array]):
 
 
 @dataclasses.dataclass(frozen=True)
-class OptaxRule(AbstractRule[Factors, optax.OptState, tuple[()]]):
+class OptaxRule(AbstractRule[Factors, State, tuple[()]]):
     """An optax transformation.
 
     It is shown the factors as matrices, however the loop holds them: some rules (trust ratios, factored moments) treat
@@ -148,16 +148,14 @@ class OptaxRule(AbstractRule[Factors, optax.OptState, tuple[()]]):
         """State of the transformation."""
         return self.transformation.init(self.like(model.factors))
 
-    def step(
-        self, problem: AbstractProblem, model: Factors, state: optax.OptState, given: tuple[()], limits: Limits
-    ) -> Step:
+    def step(self, problem: AbstractProblem, model: Factors, state: State, given: tuple[()], limits: Limits) -> Step:
         """Take the transformation's step; its size is the transformation's own affair."""
         loss, gradient = model.loss_and_gradient(problem)
         go = moves(loss, limits)
         slope, place = self.like(gradient.factors), self.like(model.factors)
-        updates, state = self.transformation.update(slope, state, place)
+        updates, following = self.transformation.update(slope, state, place)
         moved = jax.tree.map(lambda w, u: w + u.astype(w.dtype), place, updates)
-        return steady(model.like(moved.factors), state, go)
+        return steady(model.like(moved.factors), following, go)
 
 
 def group_rmsprop(learning_rate: float, beta: float = 0.99, eps: float = 1e-6) -> optax.GradientTransformation:
