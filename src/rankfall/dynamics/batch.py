@@ -25,8 +25,8 @@ from .stopping import REASONS, RUNNING, STEPS, Stop
 
 # A chunk is made about this long: often enough for Ctrl-C and the progress line, seldom enough to cost nothing.
 _CHUNK_SECONDS = 0.25
-# While lanes have events at steps of their own, the shortest time the first one there waits, in steps; and later, as
-# a share of the steps done (losses fall by powers of time, so levels are met ever more seldom).
+# A lane at its event waits for the end of the round. A round takes so many steps at least, and later so large a share
+# of the steps done: losses fall by powers of time, so that levels are met ever more seldom.
 _SHORTEST_ROUND, _ROUND_SHARE = 128, 200
 # Steps that a round is allowed before the speed of the machine on this problem is known.
 _FIRST_LIMIT = 4096
@@ -192,9 +192,10 @@ class SteadyBatch(Batch):
         return min(max(_SHORTEST_ROUND, done // _ROUND_SHARE), self.limit)
 
     def _pace(self, seconds: float, done: int) -> None:
-        # The first chunk of a shape compiles; another shape is worth that once as much time went into this one.
+        # The first chunk of a shape compiles. Another shape is worth compiling once the steps of this one have taken as
+        # long as its compilation.
         self.compiled, self.spent = (seconds, 0.0) if self.fresh else (self.compiled, self.spent + seconds)
-        # So many steps as a chunk may take; a chunk that compiles says too little.
+        # As many steps as fill a chunk's time. A chunk that compiled gives too few; the next one corrects that.
         self.limit = max(int(min(_CHUNK_SECONDS / max(seconds, 1e-6) * done, 8 * self.limit)), _SHORTEST_ROUND)
         if seconds < _CHUNK_SECONDS / 2:
             self.rounds = min(2 * self.rounds, loop.most_rounds(1))
@@ -255,7 +256,7 @@ class AdaptiveBatch(Batch):
     def _start(self) -> loop.Lanes:
         count = len(self.group)
         progress = _init(self.problem, self.state, self.given, rule=self.rule, axis=0)
-        # Of a compiled function, which remembers what it was traced for: tracing takes longer than a whole short run.
+        # Asked of a compiled function, which remembers its traces: tracing takes longer than a whole short run.
         seen = _view.eval_shape(self.problem, self.state, progress, rule=self.rule)
         sample = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), seen)
         self.form = loop.Form(self.rule, probes(self.record, self.problem, sample), 0, False)

@@ -123,7 +123,7 @@ class NormalizedRule(AbstractRule[AbstractFactorization, NormalizedState, Array]
     ) -> Step:
         """``w - h g / |g|``, or ``w - h g / loss``."""
         if self.decays:
-            # Directions of the logarithm's gradient and of the loss's are the same; the former does not underflow.
+            # The gradients of the loss and of its logarithm have one direction; that of the logarithm never underflows.
             log_loss, gradient = jax.value_and_grad(problem.log_loss_of)(model)
             loss = jnp.exp(log_loss)
         else:
@@ -132,6 +132,6 @@ class NormalizedRule(AbstractRule[AbstractFactorization, NormalizedState, Array]
         length = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradient)))
         factor = given if self.by_loss else given / jnp.where(length > 0, length, 1.0)
         moved = jax.tree.map(lambda w, g: w - factor * g, model, gradient)
-        # The factor to the loss's own gradient: its logarithm's is one over the loss times that.
+        # Flow time is the multiple of the gradient of the loss: that is the loss times the gradient of its logarithm.
         time = NormalizedState(state.time + factor * jnp.exp(-log_loss))
         return steady(moved, time, moves(loss, limits))

@@ -130,7 +130,7 @@ def moves(loss: Array, limits: Limits) -> Array:
 
 @jax.jit
 def _moves(loss: Array, threshold: Array, free: Array) -> Array:
-    # A function of its own for the compiler, which would decide anew for every number of the state that depends on it.
+    # A compiled function of its own: otherwise XLA computes the comparison anew for every number that depends on it.
     # A loss that is not finite holds the lane too: its last finite state is kept.
     return (loss > threshold) & (loss < jnp.inf) & free
 

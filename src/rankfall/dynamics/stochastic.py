@@ -134,14 +134,15 @@ class StochasticRule(AbstractRule[AbstractFactorization, StochasticState, tuple[
             return problem.loss_of(model), jax.random.key_data(key), order.astype(state.order.dtype)
 
         def within_a_pass() -> Any:
-            # A loss that no threshold is above and that is no divergence.
+            # The loss is not known here. This number lets the step be taken: it is above every level, and finite.
             return jnp.asarray(jnp.finfo(problem.dtype).max, problem.dtype), state.key, state.order
 
         loss, key, order = lax.cond(at == 0, before_a_pass, within_a_pass)
         which = lax.dynamic_slice(order, (at * self.batch,), (self.batch,))
         part = problem.part(which)
         _, gradient = part.loss_and_gradient(model)
-        # The mean of batches' means is the mean; of their sums it is a share of the sum.
+        # The mean over batches must be the gradient of the whole loss. It is so of a mean; a sum over a batch is only
+        # the batch's share of the sum.
         share = 1.0 if problem.loss_function.mean else self.samples / self.batch
         moved = jax.tree.map(lambda w, g: w - share * given[0] * g, model, gradient)
         return steady(moved, StochasticState(state.count + 1, key, order), moves(loss, limits))
