@@ -120,7 +120,7 @@ CALLS = [
     (START.stack, {"starts": [FULL]}),
     (LANES.lane, {"index": 0}),
     (LANES.entries, {"indices": [[0, 1]]}),
-    (rf.two_by_two().loss, {"matrix": EYE}),
+    (rf.two_by_two().loss, {"full": EYE}),
     (rf.two_by_two().half_sse, {"loss": 1.0}),
     *((getattr(MEASURES, name), {"matrix": EYE}) for name in ("singular_values", "nuclear_norm", "max_row_sum")),
     (MEASURES.schatten_norm, {"matrix": EYE, "p": 1.0}),

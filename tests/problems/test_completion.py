@@ -92,7 +92,7 @@ def test_none_is_unobserved():
 def test_a_matrix_of_another_shape_is_refused(shape, observed):
     # entries are picked, or a dense form broadcast: neither would notice by itself
     problem, _, _ = random_problem(shape, observed)
-    sentence = rf"^matrix has shape .*, but must have the problem's, \(\.\.\., {shape[0]}, {shape[1]}\)\.$"
+    sentence = rf"^full has shape .*, but must have the problem's, \(\.\.\., {shape[0]}, {shape[1]}\)\.$"
     for wrong in ((*shape, 1), (shape[0] + 1, shape[1]), (1, 1)):
         for call in (problem.loss, problem.residuals):
             with pytest.raises(ValueError, match=sentence):

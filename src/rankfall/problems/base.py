@@ -514,11 +514,10 @@ class AbstractProblem(eqx.Module):
 
 def fitting(full: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return an end-to-end matrix or tensor, or a batch of them; refuse one of another shape."""
-    name = "matrix" if len(shape) == 2 else "tensor"
-    found = matrices(name, full) if len(shape) == 2 else floating(name, full)
+    found = matrices("full", full) if len(shape) == 2 else floating("full", full)
     if found.shape[-len(shape) :] != shape:
         inner = ", ".join(str(n) for n in shape)
-        raise ValueError(f"{name} has shape {tuple(found.shape)}, but must have the problem's, (..., {inner}).")
+        raise ValueError(f"full has shape {tuple(found.shape)}, but must have the problem's, (..., {inner}).")
     return found
 
 

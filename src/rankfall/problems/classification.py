@@ -73,6 +73,7 @@ class LinearClassification(AbstractProblem):
             raise ValueError(
                 f"labels holds {other[0]:g}, but must hold -1 and +1 alone; of 0 and 1 take 2 * labels - 1."
             )
+        self.loss_function.check_targets("labels", y)
         self.inputs, self.values = x, y
         self.shape = (int(x.shape[1]), 1)
         self.truth = check_truth(truth, self.shape, self.dtype)

@@ -10,7 +10,7 @@ These coordinates alone do not reach the limit. With one matrix ``K``, and resid
 relative of the two-by-two problem ends at a loss of 6e-7 at depth 2, and of 3e-10 beyond. With two additions it comes
 to 1e-12, at depths 2 to 4 in some 500 steps.
 
-*Blocks.* At depth 2 a singular value that is driven out decays like ``exp(-|W|^2 / 4)``. At a loss of 1e-12 its
+*Blocks.* At depth 2 a singular value that is driven out decays like ``exp(-|W|^2 / 2)``. At a loss of 1e-12 its
 logarithm is -2.5e11, beside others of order ten: the rounding of the first is larger than all digits of the others, and
 one matrix ``K`` cannot hold both. So ``K`` is split into blocks where neighbouring singular values are far apart. Each
 block has a ``shift``, the logarithm that its singular values have in common; ``K`` holds their differences from it.
@@ -261,7 +261,7 @@ def _matrix(state: PolarState, eigen: tuple[Array, Array]) -> Array:
 def _extent(problem: AbstractProblem) -> Array:
     """About the length of the smallest matrix that fits the data (it is, if the measurements are orthonormal)."""
     none = jnp.zeros(problem.shape)
-    back = _pulled_back(problem, -problem.residuals(none))
+    back = problem.adjoint(-problem.residuals(none))
     forth = _pushed_forward(problem, back)
     return jnp.sum(back**2) / jnp.sqrt(jnp.sum(forth**2))
 
