@@ -10,7 +10,7 @@ PIP_INSTALL = $(PY) -m pip install -q --disable-pip-version-check -c constraints
 LOCK := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test test-versions lint bench workarounds clean
+.PHONY: bench-revisions help install reproduce test test-versions lint bench workarounds clean
 
 help:
 	@echo "make install     set up .venv with rankfall in it"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint        style, types and the direction of imports"
 	@echo "make bench       compare speed with the published training loop (fetches PyTorch)"
 	@echo "make workarounds   which workarounds for the run time the installed versions still need"
+	@echo "make bench-revisions   compare speed with another revision (ARGS=REVISION)"
 	@echo "make clean       remove .venv, out/ and caches"
 
 install: $(VENV)/.installed
@@ -39,12 +40,16 @@ lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-logo
+	$(PY) .ci/annotations.py
 
 bench: $(VENV)/.installed-bench
 	$(PY) benchmarks/run.py $(ARGS)
 
 workarounds: $(VENV)/.installed
 	$(PY) benchmarks/workarounds.py $(ARGS)
+
+bench-revisions: $(VENV)/.installed
+	$(PY) benchmarks/revisions.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

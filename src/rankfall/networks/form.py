@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import equinox as eqx
 import jax
 import numpy as np
 
+from .. import _checks
 from .._types import Array
 
 
@@ -58,3 +59,35 @@ def taken_apart(network: Callable[..., Any]) -> tuple[tuple[np.ndarray, ...], Ne
     constants = tuple(Constant.of(leaf) if eqx.is_array(leaf) else leaf for leaf in kept)
     factors = tuple(np.asarray(w) for w in leaves)
     return factors, NetworkForm(structure, outline, constants, tuple(w.ndim for w in factors))
+
+
+class _Formed(Protocol):
+    """A network held as weights and the form of the rest."""
+
+    factors: tuple[Array, ...]
+    form: Any
+
+    @property
+    def lanes(self) -> int | None: ...
+
+    def like(self, factors: Sequence[Any]) -> Any: ...
+
+
+Formed = TypeVar("Formed", bound=_Formed)
+
+
+def stacked(kind: type[Formed], starts: Sequence[Formed]) -> Formed:
+    """Hold single networks of one form together, as lanes; refuse those that differ in more than their weights."""
+    listed = _checks.sequence("starts", starts, f"a list of {kind.__name__}")
+    if not listed or not all(isinstance(start, kind) for start in listed):
+        raise ValueError(f"starts is {_checks.shortened(starts)}, but must be a list of {kind.__name__}.")
+    first = listed[0]
+    for n, other in enumerate(listed):
+        alike = other.form == first.form and [w.shape for w in other.factors] == [w.shape for w in first.factors]
+        if not alike or other.lanes is not None:
+            raise ValueError(
+                f"starts[{n}] differs from starts[0] in more than its weights (or has lanes), but lanes are of one "
+                "form; build them of the same functions (and points)."
+            )
+    found: Formed = first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])
+    return found

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.tree_util import PyTreeDef
 
 from .. import _checks
 from .._execution import compiled, double_precision
@@ -19,6 +18,7 @@ from .._types import Array, ArrayLike
 from ..factorizations.base import AbstractFactorization
 from ..measures._namespace import namespace
 from ..measures.grid import BLOCK, check_grid, inputs_at, template_points
+from .form import Constant, NetworkForm, stacked, taken_apart
 
 
 class GridNetwork(AbstractFactorization):
@@ -78,29 +78,15 @@ class GridNetwork(AbstractFactorization):
         if not callable(network):
             raise ValueError(f"network is {_checks.shortened(network)}, but must be a callable Equinox module.")
         templates = template_points(points, positions)
-        weights, rest = eqx.partition(network, eqx.is_inexact_array)
-        leaves, structure = jax.tree.flatten(weights)
-        if not leaves:
-            raise ValueError(
-                "network has no array of floating-point numbers to train; pass an Equinox module that holds weights."
-            )
-        kept, outline = jax.tree.flatten(rest)
         number = None if output is None else _checks.integer("output", output, 0)
-        self.factors = tuple(np.asarray(w) for w in leaves)
-        self.form = _Form(
-            structure,
-            outline,
-            tuple(_Constant.of(leaf) if eqx.is_array(leaf) else leaf for leaf in kept),
-            tuple(_Constant.of(t) for t in templates),
-            tuple(w.ndim for w in self.factors),
-            number,
-        )
+        self.factors, rest = taken_apart(network)
+        self.form = _Form(rest, tuple(Constant.of(t) for t in templates), number)
         self._check()
 
     @property
     def network(self) -> Callable[[Array], Array]:
         """The network with these weights, to be called on inputs (the first axis of all weights is that of lanes)."""
-        return self.form.network(self.factors)
+        return self.form.rest.network(self.factors)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,7 +96,7 @@ class GridNetwork(AbstractFactorization):
     @property
     def lanes(self) -> int | None:
         """Number of networks held together, ``None`` for a single one."""
-        return self.factors[0].shape[0] if self.factors[0].ndim > self.form.ndims[0] else None
+        return self.factors[0].shape[0] if self.factors[0].ndim > self.form.rest.ndims[0] else None
 
     def full(self) -> Array:
         """Grid tensor.
@@ -172,18 +158,7 @@ class GridNetwork(AbstractFactorization):
         >>> rf.networks.GridNetwork.stack([rf.networks.GridNetwork(c, points, 3) for c in circuits]).lanes
         2
         """
-        listed = list(starts)
-        if not listed or not all(isinstance(start, cls) for start in listed):
-            raise ValueError(f"starts is {_checks.shortened(starts)}, but must be a list of GridNetwork.")
-        first = listed[0]
-        for n, other in enumerate(listed):
-            alike = other.form == first.form and [w.shape for w in other.factors] == [w.shape for w in first.factors]
-            if not alike or other.lanes is not None:
-                raise ValueError(
-                    f"starts[{n}] differs from starts[0] in more than its weights (or has lanes), but lanes are of one "
-                    "form; build them with the same functions and points."
-                )
-        return first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])
+        return stacked(cls, starts)
 
     @property
     def maker(self) -> "_Maker":
@@ -219,37 +194,12 @@ class GridNetwork(AbstractFactorization):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Constant:
-    """An array that can be compared and hashed, since compiled code depends on it."""
-
-    data: bytes
-    shape: tuple[int, ...]
-    dtype: str
-
-    @classmethod
-    def of(cls, array: ArrayLike) -> "_Constant":
-        a = np.asarray(array)
-        return cls(a.tobytes(), a.shape, str(a.dtype))
-
-    @property
-    def array(self) -> np.ndarray:
-        return np.frombuffer(self.data, self.dtype).reshape(self.shape)
-
-
-@dataclasses.dataclass(frozen=True)
 class _Form:
-    """All of a network but its weights."""
+    """All of a network but its weights, the template points, and which output is meant."""
 
-    structure: PyTreeDef
-    outline: PyTreeDef
-    kept: tuple[Any, ...]
-    points: tuple[_Constant, ...]
-    ndims: tuple[int, ...]
+    rest: NetworkForm
+    points: tuple[Constant, ...]
     output: int | None
-
-    def network(self, factors: Sequence[Array]) -> Callable[[Array], Array]:
-        rest = [leaf.array if isinstance(leaf, _Constant) else leaf for leaf in self.kept]
-        return eqx.combine(jax.tree.unflatten(self.structure, factors), jax.tree.unflatten(self.outline, rest))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +221,7 @@ class _NoNumber(Exception):
 
 def _outputs(form: _Form, factors: Sequence[Array], indices: Array) -> jax.Array:
     """Give the outputs of a single network at places of the grid."""
-    network, dtype = form.network(factors), factors[0].dtype
+    network, dtype = form.rest.network(factors), factors[0].dtype
     templates = [jnp.asarray(t.array, dtype) for t in form.points]
 
     def one(where: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ from .._execution import compiled, double_precision
 from .._types import Array, Probe
 from ..factorizations.base import AbstractFactorization
 from ..measures._namespace import namespace
-from .form import NetworkForm, taken_apart
+from .form import NetworkForm, stacked, taken_apart
 
 
 class Network(AbstractFactorization):
@@ -184,18 +184,7 @@ class Network(AbstractFactorization):
         >>> rf.networks.Network.stack([rf.networks.Network(eqx.nn.Linear(3, 2, key=key)) for key in keys]).lanes
         3
         """
-        listed = _checks.sequence("starts", starts, "a list of Network")
-        if not listed or not all(isinstance(start, cls) for start in listed):
-            raise ValueError(f"starts is {_checks.shortened(starts)}, but must be a list of Network.")
-        first = listed[0]
-        for n, other in enumerate(listed):
-            alike = other.form == first.form and [w.shape for w in other.factors] == [w.shape for w in first.factors]
-            if not alike or other.lanes is not None:
-                raise ValueError(
-                    f"starts[{n}] differs from starts[0] in more than its weights (or has lanes), but lanes are of one "
-                    "form; build them with the same functions."
-                )
-        return first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])
+        return stacked(cls, starts)
 
     @property
     def degree(self) -> None:
