@@ -44,8 +44,9 @@ def _tree(factors):
 def _grid(factors):
     """Shallow circuit at all combinations of two points at three positions: the CP tensor of points times weights."""
     points = np.array([[1.0, 0.0], [1.0, 1.0]])
-    a, b, c = (points @ w for w in factors)
-    return jnp.einsum("ir,jr,kr->ijk", a, b, c)
+    *weights, out = factors
+    a, b, c = (points @ w for w in weights)
+    return jnp.einsum("ir,jr,kr,ro->ijk", a, b, c, out)
 
 
 # Each model: a start, and the end-to-end object as a function of its factors.

@@ -23,6 +23,7 @@ SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 # Where the options go that a function hands on.
 TARGETS = {
     "rankfall.problems.completion.MatrixCompletion.from_dense": rankfall.MatrixCompletion.from_coo,
+    "rankfall.problems.completion.MatrixCompletion.from_sparse": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.completion.MatrixCompletion.from_mask": rankfall.MatrixCompletion.from_coo,
     "rankfall.datasets.movielens.read_movielens": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.tensor.TensorCompletion.from_dense": rankfall.TensorCompletion.from_coo,

@@ -46,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit status: 0, 1 when a claim does not hold, 2 for a mistake in the call, 130 when interrupted.
 
+    Raises
+    ------
+    ValueError
+        Only of a mistake of the package's own; one in the call is a sentence and the exit status 2.
+
     Examples
     --------
     >>> main(["reproduce", "--no-such-option"])

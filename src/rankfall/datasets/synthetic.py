@@ -7,6 +7,7 @@ from .. import _checks
 from .._execution import double_precision
 from .._types import DTypeLike, Key
 from ..problems import MatrixCompletion, MatrixSensing
+from ..problems.losses import AbstractLoss
 
 
 def low_rank_completion(
@@ -17,7 +18,7 @@ def low_rank_completion(
     key: Key,
     noise: float = 0.0,
     frobenius: float | None = None,
-    loss: str = "half_sse",
+    loss: str | AbstractLoss = "half_sse",
     dtype: DTypeLike = "float64",
 ) -> MatrixCompletion:
     """Completion of a random low-rank matrix from entries drawn without replacement.
@@ -34,7 +35,7 @@ def low_rank_completion(
         Standard deviation of Gaussian noise on the observations (the truth stays noise-free).
     frobenius : float, optional
         Frobenius norm of the truth; the number of rows by default, as in Arora et al. (2019).
-    loss : {"half_sse", "mse"}
+    loss : {"half_sse", "mse", "huber", ...} or AbstractLoss
     dtype : {"float64", "float32"}
 
     Returns
@@ -69,7 +70,7 @@ def low_rank_sensing(
     key: Key,
     noise: float = 0.0,
     frobenius: float | None = None,
-    loss: str = "half_sse",
+    loss: str | AbstractLoss = "half_sse",
     dtype: DTypeLike = "float64",
 ) -> MatrixSensing:
     """Sensing of a random low-rank matrix through Gaussian matrices with entries of deviation ``1/rows``.
@@ -84,7 +85,7 @@ def low_rank_sensing(
         Standard deviation of Gaussian noise on the measurements.
     frobenius : float, optional
         Frobenius norm of the truth; the number of rows by default.
-    loss : {"half_sse", "mse"}
+    loss : {"half_sse", "mse", "huber", ...} or AbstractLoss
     dtype : {"float64", "float32"}
 
     Returns
@@ -119,7 +120,7 @@ def commuting_sensing(
     *,
     key: Key,
     frobenius: float | None = None,
-    loss: str = "half_sse",
+    loss: str | AbstractLoss = "half_sse",
     dtype: DTypeLike = "float64",
 ) -> MatrixSensing:
     """Sensing of a random positive semidefinite matrix through positive semidefinite measurements that commute.
@@ -137,7 +138,7 @@ def commuting_sensing(
     key : jax.random key
     frobenius : float, optional
         Frobenius norm of the truth; ``extent`` by default.
-    loss : {"half_sse", "mse"}
+    loss : {"half_sse", "mse", "huber", ...} or AbstractLoss
     dtype : {"float64", "float32"}
 
     Returns

@@ -49,14 +49,47 @@ class AbstractDynamics(abc.ABC, Generic[Laned]):
     _lanes_a_thread: ClassVar[int] = 1
 
     def groups(self, laned: Laned) -> list[np.ndarray]:
-        """Lanes that are moved together, by their numbers."""
+        """Share lanes out: return those that are moved together, by their numbers.
+
+        Parameters
+        ----------
+        laned : model
+            What `prepare` returned.
+
+        Returns
+        -------
+        list of arrays of int, shapes (lanes together,)
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> start = rf.MatrixFactorization([np.ones((3, 2, 2))])
+        >>> [len(group) for group in rf.GradientDescent(0.1).groups(start)]
+        [3]
+        """
         lanes = laned.lanes or 1
         if self.apart(laned):
             return [np.array([lane]) for lane in range(lanes)]
         return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // self._lanes_a_thread)))
 
     def apart(self, laned: Laned) -> bool:
-        """Whether every lane goes by itself: where a step is so much arithmetic that company gains nothing."""
+        """Say whether every lane goes by itself: where a step is so much arithmetic that company gains nothing.
+
+        Parameters
+        ----------
+        laned : model
+            What `prepare` returned.
+
+        Returns
+        -------
+        bool
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.GradientDescent(0.1).apart(rf.MatrixFactorization([np.ones((3, 2, 2))]))
+        False
+        """
         return numbers(laned) > TOGETHER
 
     @property
@@ -66,11 +99,60 @@ class AbstractDynamics(abc.ABC, Generic[Laned]):
 
     @abc.abstractmethod
     def prepare(self, problem: AbstractProblem, start: object) -> Laned:
-        """Check that the start fits, and return it as lanes in the form that is moved."""
+        """Check that the start fits, and return it as lanes in the form that is moved.
+
+        Parameters
+        ----------
+        problem : AbstractProblem
+        start : model
+
+        Returns
+        -------
+        model
+            With a lane axis.
+
+        Raises
+        ------
+        ValueError
+            If the start does not fit the problem or the dynamics.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.GradientDescent(0.1).prepare(rf.two_by_two(), rf.MatrixFactorization([np.eye(2)])).lanes
+        1
+        """
 
     @abc.abstractmethod
     def batch(self, task: Task, group: np.ndarray) -> Any:
-        """Return the lanes of a group, ready to ``run``; afterwards they have ``reasons``, ``pieces``, ``final()``."""
+        """Return the lanes of a group, ready to ``run``; afterwards they have ``reasons``, ``pieces``, ``final()``.
+
+        Parameters
+        ----------
+        task : Task
+            What is to be trained.
+        group : array of int, shape (lanes together,)
+            Numbers of the lanes.
+
+        Returns
+        -------
+        Batch
+            Or what can do the same.
+
+        Raises
+        ------
+        ValueError
+            If ``task`` asks for something that the dynamics does not have, such as a flow time.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> from rankfall.dynamics.batch import Task
+        >>> start = rf.MatrixFactorization([np.ones((3, 2, 2))])
+        >>> task = Task(rf.two_by_two(), None, start, rf.Stop(steps=1), rf.Record())
+        >>> len(rf.GradientDescent(0.1).batch(task, np.arange(2)).group)
+        2
+        """
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -84,10 +166,52 @@ class AbstractDescent(AbstractDynamics[AbstractFactorization]):
 
     @abc.abstractmethod
     def rule(self, problem: AbstractProblem, start: AbstractFactorization) -> AbstractRule:
-        """Return what the loop compiles to."""
+        """Return what the loop compiles to.
+
+        Parameters
+        ----------
+        problem : AbstractProblem
+        start : AbstractFactorization
+            As lanes.
+
+        Returns
+        -------
+        AbstractRule
+
+        Raises
+        ------
+        ValueError
+            If the rule does not work on the problem.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.GradientDescent(0.1).rule(rf.two_by_two(), rf.MatrixFactorization([np.ones((1, 2, 2))]))
+        FixedStep()
+        """
 
     def given(self, lanes: int) -> Any:
-        """Return what each lane is given, as arrays with the lanes first."""
+        """Return what each lane is given of its own: a step size, a key.
+
+        Parameters
+        ----------
+        lanes : int
+
+        Returns
+        -------
+        pytree of arrays, shapes (lanes, ...)
+
+        Raises
+        ------
+        ValueError
+            If there is one for each of another number of lanes.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.GradientDescent(0.5).given(2)
+        array([0.5, 0.5])
+        """
         return ()
 
     @property

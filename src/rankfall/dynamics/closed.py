@@ -40,6 +40,13 @@ class _Spectrum(NamedTuple):
 class LinearFlow(AbstractDynamics[MatrixFactorization]):
     """Gradient flow at depth 1, in closed form.
 
+    Attributes
+    ----------
+    follows_flow : bool
+        True: it is the flow.
+    default_steps : int
+        Number of times that are recorded unless ``Record`` says otherwise.
+
     Raises
     ------
     ValueError

@@ -121,10 +121,26 @@ class AbstractModel(eqx.Module):
     def scaled(self, end_to_end: float, factor: float) -> Self:
         """Return the model whose end-to-end object is ``end_to_end = factor^degree`` times as large.
 
+        Parameters
+        ----------
+        end_to_end, factor : float
+            Positive.
+
+        Returns
+        -------
+        model of the same kind
+
         Raises
         ------
         ValueError
             If the model is not homogeneous.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.MatrixFactorization([np.eye(2), np.eye(2)]).scaled(4.0, 2.0).full()
+        array([[4., 0.],
+               [0., 4.]])
         """
         raise ValueError(f"a {type(self).__name__} is not homogeneous in its parameters, and cannot be scaled.")
 
@@ -211,10 +227,25 @@ class AbstractFactorization(AbstractModel):
     def outputs(self, inputs: ArrayLike) -> Array:
         """Return the outputs of a network at inputs; refuse to of anything else.
 
+        Parameters
+        ----------
+        inputs : array_like, shape (n, ...)
+
+        Returns
+        -------
+        array, shape (..., n, *outputs)
+
         Raises
         ------
         ValueError
             If it is no network.
+
+        Examples
+        --------
+        >>> import equinox as eqx, jax, numpy as np, rankfall as rf
+        >>> network = rf.networks.Network(eqx.nn.Linear(3, 2, key=jax.random.key(0)))
+        >>> network.outputs(np.zeros((4, 3))).shape
+        (4, 2)
         """
         raise ValueError(
             f"start is a {type(self).__name__}, but labelled inputs need a network; pass an Equinox module, or "
@@ -224,10 +255,25 @@ class AbstractFactorization(AbstractModel):
     def output_shape(self, inputs: Array) -> tuple[int, ...]:
         """Return the shape of what a network gives for one of the inputs; refuse to of anything else.
 
+        Parameters
+        ----------
+        inputs : array, shape (n, ...)
+
+        Returns
+        -------
+        tuple of int
+
         Raises
         ------
         ValueError
             If it is no network.
+
+        Examples
+        --------
+        >>> import equinox as eqx, jax, numpy as np, rankfall as rf
+        >>> network = rf.networks.Network(eqx.nn.Linear(3, 2, key=jax.random.key(0)))
+        >>> network.output_shape(np.zeros((4, 3)))
+        (2,)
         """
         return tuple(self.outputs(inputs).shape[1:])
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -59,7 +59,7 @@ class SpectralFactorization(AbstractModel):
     det_sign: Array
     depth: float = eqx.field(static=True)
 
-    by_entries: ClassVar[bool] = False
+    by_entries = False
 
     @classmethod
     def from_end_to_end(cls, matrix: ArrayLike, depth: float, *, rtol: float | None = None) -> Self:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -61,22 +61,7 @@ def taken_apart(network: Callable[..., Any]) -> tuple[tuple[np.ndarray, ...], Ne
     return factors, NetworkForm(structure, outline, constants, tuple(w.ndim for w in factors))
 
 
-class _Formed(Protocol):
-    """A network held as weights and the form of the rest."""
-
-    factors: tuple[Array, ...]
-    form: Any
-
-    @property
-    def lanes(self) -> int | None: ...
-
-    def like(self, factors: Sequence[Any]) -> Any: ...
-
-
-Formed = TypeVar("Formed", bound=_Formed)
-
-
-def stacked(kind: type[Formed], starts: Sequence[Formed]) -> Formed:
+def stacked(kind: type, starts: Sequence[Any]) -> Any:
     """Hold single networks of one form together, as lanes; refuse those that differ in more than their weights."""
     listed = _checks.sequence("starts", starts, f"a list of {kind.__name__}")
     if not listed or not all(isinstance(start, kind) for start in listed):
@@ -89,5 +74,4 @@ def stacked(kind: type[Formed], starts: Sequence[Formed]) -> Formed:
                 f"starts[{n}] differs from starts[0] in more than its weights (or has lanes), but lanes are of one "
                 "form; build them of the same functions (and points)."
             )
-    found: Formed = first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])
-    return found
+    return first.like([np.stack(w) for w in zip(*(start.factors for start in listed), strict=True)])

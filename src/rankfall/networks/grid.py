@@ -158,7 +158,8 @@ class GridNetwork(AbstractFactorization):
         >>> rf.networks.GridNetwork.stack([rf.networks.GridNetwork(c, points, 3) for c in circuits]).lanes
         2
         """
-        return stacked(cls, starts)
+        found: GridNetwork = stacked(cls, starts)
+        return found
 
     @property
     def maker(self) -> "_Maker":

@@ -69,10 +69,23 @@ class Network(AbstractFactorization):
     def full(self) -> Array:
         """Refuse: a network has no end-to-end matrix or tensor.
 
+        Returns
+        -------
+        array, shape (..., *shape)
+            Of other models.
+
         Raises
         ------
         ValueError
             Always; `GridNetwork` has one.
+
+        Examples
+        --------
+        >>> import equinox as eqx, jax, rankfall as rf
+        >>> rf.networks.Network(eqx.nn.Linear(3, 2, key=jax.random.key(0))).full()
+        Traceback (most recent call last):
+            ...
+        ValueError: a Network has no end-to-end tensor, but outputs(inputs) at any inputs; ...
         """
         raise ValueError(
             "a Network has no end-to-end tensor, but outputs(inputs) at any inputs; rf.networks.GridNetwork has one."
@@ -81,10 +94,27 @@ class Network(AbstractFactorization):
     def entries_at(self, indices: Array) -> Array:
         """Refuse, as `full` does.
 
+        Parameters
+        ----------
+        indices : array of int, shape (n, order)
+
+        Returns
+        -------
+        array, shape (..., n)
+            Of other models.
+
         Raises
         ------
         ValueError
             Always; `GridNetwork` has entries.
+
+        Examples
+        --------
+        >>> import equinox as eqx, jax, numpy as np, rankfall as rf
+        >>> rf.networks.Network(eqx.nn.Linear(3, 2, key=jax.random.key(0))).entries_at(np.zeros((1, 2), int))
+        Traceback (most recent call last):
+            ...
+        ValueError: a Network has no end-to-end tensor, but outputs(inputs) at any inputs; ...
         """
         return self.full()
 
@@ -184,7 +214,8 @@ class Network(AbstractFactorization):
         >>> rf.networks.Network.stack([rf.networks.Network(eqx.nn.Linear(3, 2, key=key)) for key in keys]).lanes
         3
         """
-        return stacked(cls, starts)
+        found: Network = stacked(cls, starts)
+        return found
 
     @property
     def degree(self) -> None:

@@ -379,11 +379,51 @@ class AbstractProblem(eqx.Module):
         return self.loss_function.log_total(self.observe(model), self.values, self._count)
 
     def loss_and_gradient(self, model: M) -> tuple[Array, M]:
-        """Loss of a factorization and its gradient in the factors (JAX, one lane)."""
+        """Return the loss of a factorization and its gradient in the factors (JAX, one lane).
+
+        Parameters
+        ----------
+        model : factorization
+            Of this problem's shape, of JAX arrays.
+
+        Returns
+        -------
+        loss : array, shape ()
+        gradient : factorization
+            Of the same kind.
+
+        Raises
+        ------
+        ValueError
+            If its shape is not the problem's.
+
+        Examples
+        --------
+        >>> import jax, numpy as np, rankfall as rf
+        >>> model = jax.tree.map(jax.numpy.asarray, rf.MatrixFactorization([np.eye(2)]))
+        >>> loss, gradient = rf.two_by_two().loss_and_gradient(model)
+        >>> float(loss), gradient.factors[0].tolist()
+        (1.5, [[0.0, -1.0], [-1.0, 1.0]])
+        """
         return jax.value_and_grad(self.loss_of)(model)
 
     def check_model(self, model: Model) -> None:
-        """Refuse a model that is of another shape."""
+        """Refuse a model that does not fit.
+
+        Parameters
+        ----------
+        model : model
+
+        Raises
+        ------
+        ValueError
+            If its shape is not the problem's.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> rf.two_by_two().check_model(rf.MatrixFactorization([np.eye(2)]))
+        """
         what = "matrix" if len(self.shape) == 2 else "tensor"
         _checks.same_shape(
             f"the start's end-to-end {what}", model.shape, self.shape, "start from init(problem.shape, ...)"

@@ -260,9 +260,31 @@ class MatrixCompletion(AbstractCompletion):
         return dataclasses.replace(self, **known, required_det_sign=None)
 
     def loss_and_slopes(self, entries: Sequence[Array]) -> tuple[Array, list[Array]]:
-        """Loss and its derivative in each observed entry, given these entries in the order of ``pattern``.
+        """Return the loss and its derivative in each observed entry, given these entries.
 
         For the training loop, in which a tiny matrix is never put together.
+
+        Parameters
+        ----------
+        entries : sequence of arrays, shapes (...)
+            The observed entries in the order of ``pattern``.
+
+        Returns
+        -------
+        loss : array, shape (...)
+        slopes : list of arrays, shapes (...)
+
+        Raises
+        ------
+        ValueError
+            If there are not as many entries as observations.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> loss, slopes = rf.two_by_two().loss_and_slopes([np.array(2.0), np.array(1.0), np.array(0.0)])
+        >>> float(loss), [float(s) for s in slopes]
+        (0.5, [1.0, 0.0, 0.0])
         """
         if not self.least_squares:
             loss, count = self.loss_function, self._count

@@ -188,8 +188,9 @@ class Huber(AbstractLoss):
 
     Examples
     --------
-    >>> import rankfall as rf
-    >>> float(rf.two_by_two(loss=rf.problems.losses.Huber(delta=0.5)).loss([[0.0, 3.0], [1.0, 0.0]]))
+    >>> import numpy as np, rankfall as rf
+    >>> problem = rf.two_by_two(loss=rf.problems.losses.Huber(delta=0.5))
+    >>> float(problem.loss(np.array([[0.0, 3.0], [1.0, 0.0]])))
     0.875
     """
 

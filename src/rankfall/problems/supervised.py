@@ -36,7 +36,7 @@ class Supervised(AbstractProblem):
     --------
     >>> import equinox as eqx, jax, rankfall as rf
     >>> problem = rf.Supervised([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [-1, 1, 1, -1], loss="logistic")
-    >>> network = eqx.nn.MLP(2, "scalar", width_size=16, depth=1, key=jax.random.key(0))
+    >>> network = eqx.nn.MLP(2, "scalar", 8, depth=1, activation=jax.nn.tanh, key=jax.random.key(0))
     >>> run = rf.train(problem, network, rf.AdaptiveDescent(), stop=rf.Stop(loss=1e-2))
     >>> run.stop_reason, bool(run.final.network([0.0, 1.0]) > 0)
     ('loss', True)

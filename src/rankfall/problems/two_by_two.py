@@ -7,6 +7,7 @@ import numpy as np
 from .. import _checks
 from .._types import DTypeLike
 from .completion import MatrixCompletion
+from .losses import AbstractLoss
 
 
 def two_by_two(
@@ -16,7 +17,7 @@ def two_by_two(
     *,
     position: tuple[int, int] = (0, 0),
     size: int = 2,
-    loss: str = "half_sse",
+    loss: str | AbstractLoss = "half_sse",
     dtype: DTypeLike = "float64",
 ) -> MatrixCompletion:
     """Completion of ``[[*, z], [z', eps]]``, with the unobserved entry moved to any of the four positions.
@@ -36,7 +37,7 @@ def two_by_two(
         0-based row and column of the unobserved entry, each 0 or 1.
     size : int
         Rows and columns, 2 or more.
-    loss : {"half_sse", "mse"}
+    loss : {"half_sse", "mse", "huber", ...} or AbstractLoss
     dtype : {"float64", "float32"}
 
     Returns

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rankfall.problems import AbstractProblem
 from rankfall.theory.sign_rule import required_det_sign
 
 
@@ -29,7 +30,9 @@ class Family(NamedTuple):
 
 def family(problem: Any) -> Family | None:
     """Return the parameters of a problem, however it was built; None for one that is not in the family."""
-    if len(problem.shape) != 2 or problem.shape[0] != problem.shape[1] or problem.unobserved_indices is None:
+    if not isinstance(problem, AbstractProblem) or len(problem.shape) != 2:
+        return None
+    if problem.shape[0] != problem.shape[1] or problem.unobserved_indices is None:
         return None
     free = np.asarray(problem.unobserved_indices)
     if len(free) != 1 or free.max() > 1 or problem.shape[0] < 2:
