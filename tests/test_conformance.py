@@ -46,7 +46,7 @@ def _grid(factors):
     points = np.array([[1.0, 0.0], [1.0, 1.0]])
     *weights, out = factors
     a, b, c = (points @ w for w in weights)
-    return jnp.einsum("ir,jr,kr,ro->ijk", a, b, c, out)
+    return jnp.einsum("ir,jr,kr,r->ijk", a, b, c, out)
 
 
 # Each model: a start, and the end-to-end object as a function of its factors.
