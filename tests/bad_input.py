@@ -140,8 +140,8 @@ CASES = {
     "alpha": [lambda a=a: START.init((2, 2), 2, kind="identity", alpha=a) for a in (-1, "a", 0, [[1.0]], 1e308)],
     "p": [lambda p=p: rf.measures.schatten_norm(EYE, p) for p in (0, -1, NAN, "a", None, True, [1.0], 1j, HUGE)],
     "matrix": [lambda m=m: rf.measures.schatten_norm(m, 1) for m in ([1.0, 2.0], "a", None, [[1, 2], [3]], [[1j]], KEY,
-               jnp.ones((2, 2)) * 1j, np.zeros((0, 2)))]
-    + [lambda m=m: rf.two_by_two().loss(m) for m in (np.eye(3), 1.0, "a", np.eye(2)[0])]
+               jnp.ones((2, 2)) * 1j, np.zeros((0, 2)))],
+    "full": [lambda m=m: rf.two_by_two().loss(m) for m in (np.eye(3), 1.0, "a", np.eye(2)[0])]
     + [lambda m=m: rf.low_rank_completion((5, 5), 1, 20, key=KEY).loss(m) for m in (1.0, [[1.0]])]
     + [lambda: rf.two_by_two().residuals(np.eye(3)), lambda: rf.MatrixSensing(np.ones((1, 2, 2)), [1]).loss([[1.0]]),
        lambda: rf.LinearRegression([[1.0, 2.0]], [1.0]).residuals([[1.0, 2.0]])],
