@@ -144,7 +144,8 @@ CASES = {
     "full": [lambda m=m: rf.two_by_two().loss(m) for m in (np.eye(3), 1.0, "a", np.eye(2)[0])]
     + [lambda m=m: rf.low_rank_completion((5, 5), 1, 20, key=KEY).loss(m) for m in (1.0, [[1.0]])]
     + [lambda: rf.two_by_two().residuals(np.eye(3)), lambda: rf.MatrixSensing(np.ones((1, 2, 2)), [1]).loss([[1.0]]),
-       lambda: rf.LinearRegression([[1.0, 2.0]], [1.0]).residuals([[1.0, 2.0]])],
+       lambda: rf.LinearRegression([[1.0, 2.0]], [1.0]).residuals([[1.0, 2.0]])]
+    + [lambda: report.reproduce(["solution-set"], "unused", full="yes")],
     "k": [lambda k=k: rf.measures.ky_fan_norm(EYE, k) for k in (0, 3, 1.5, "a", True, HUGE)],
     "rtol": [lambda r=r: rf.measures.numerical_rank(EYE, r) for r in (-1, "a", NAN, 1j)]
     + [lambda: rf.measures.spectrum.numerical_rank([1.0], -1)],
@@ -212,7 +213,6 @@ CASES = {
     + [lambda o=o: report.stored_names(o) for o in ("", None)],
     "names": [lambda n=n: report.reproduce(n, "unused") for n in (None, 5, [3], [["a"]], np.array(["solution-set"]))]
     + [lambda n=n: report.write_page("unused", n) for n in (None, "solution-set", [3])],
-    "full": [lambda: report.reproduce(["solution-set"], "unused", full="yes")],
     "progress": [lambda: report.reproduce(["solution-set"], "unused", progress="yes")],
     "console": [lambda: report.reproduce(["solution-set"], "unused", console="yes")],
     "norm": [lambda n=n: THEORY.norm_constants(n) for n in ("x", "schatten-", "schatten-0", "schatten-nan", "ky_fan-1",
