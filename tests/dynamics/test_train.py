@@ -261,6 +261,31 @@ def test_without_the_hint_to_the_compiler_the_numbers_are_the_same(monkeypatch):
     np.testing.assert_allclose(run().final.full(), hinted.final.full(), rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize(("depth", "lanes"), [(2, None), (2, 40), (3, None), (3, 3), (3, 40)])
+def test_the_last_digit_does_not_depend_on_how_steps_are_cut_into_rounds(depth, lanes):
+    # Most steps are taken in blocks, those next to an event one by one: where a round ends is a matter of time.
+    start = rf.MatrixFactorization.init(
+        (2, 2), depth, scale=0.3, key=jax.random.key(1) if lanes is None else jax.random.split(jax.random.key(1), lanes)
+    )
+    records = [rf.Record(), *(rf.Record(every=k) for k in (1, 13)), rf.Record(at_losses=np.geomspace(0.5, 1e-3, 17))]
+    whole, *cut = (
+        rf.train(rf.two_by_two(), start, rf.GradientDescent(1e-2), stop=rf.Stop(steps=1003), record=record)
+        for record in records
+    )
+    for run in cut:
+        for one, other in zip(run.final.factors, whole.final.factors, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("lanes", [None, 40])
+def test_a_symmetric_chain_of_two_factors_stays_symmetric_to_the_last_digit(lanes):
+    first = np.random.default_rng(0).normal(size=(2, 2) if lanes is None else (lanes, 2, 2)) * 0.3
+    start = rf.MatrixFactorization([first, np.swapaxes(first, -1, -2)])
+    run = rf.train(rf.two_by_two(), start, rf.GradientDescent(1e-2), stop=rf.Stop(steps=3001))
+    below, above = run.final.factors
+    np.testing.assert_array_equal(above, np.swapaxes(below, -1, -2))
+
+
 def test_float32_problem_trains_in_float32():
     start = balanced()
     run = rf.train(rf.two_by_two(dtype="float32"), start, rf.GradientDescent(1e-2), stop=rf.Stop(steps=100))

@@ -15,6 +15,7 @@ from jax import lax
 from .._execution import alone, compiled, in_one_function, lanes_together
 from .._types import Array
 from ..problems import AbstractProblem
+from .blocks import in_blocks
 from .rules import AbstractRule, Limits, choose
 from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STALLED, STATIONARY, STEPS
 
@@ -146,8 +147,11 @@ def _steady_round(
     count = jnp.minimum(round_steps, (end - lanes.step).max())
     limits = (lanes.given, threshold_of(lanes, schedule), end)
     state = (lanes.model, lanes.rule_state, lanes.step)
-    steps = in_one_function(_steps) if form.one_function else _steps
-    model, rule_state, step = steps(problem, state, limits, count, form.rule, form.axis)
+    moved = in_blocks(problem, state, limits, count, form.rule) if form.one_function else None
+    if moved is None:
+        steps = in_one_function(_steps) if form.one_function else _steps
+        moved = steps(problem, state, limits, count, form.rule, form.axis)
+    model, rule_state, step = moved
     held = running & (step < end) & (step < lanes.step + count)
     ended = jnp.where(step >= last, FLOW_TIME, RUNNING).astype(lanes.ended.dtype)
     lanes = lanes._replace(model=model, rule_state=rule_state, step=step, ended=ended)
