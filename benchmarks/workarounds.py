@@ -86,6 +86,19 @@ run()
 print(min(cpu(run) for _ in range(3)))
 """
 
+_LOOP = """
+import jax
+import rankfall as rf
+from rankfall.dynamics import loop
+if {without}:
+    loop.in_blocks = lambda *arguments: None
+keys = jax.random.split(jax.random.key(0), 32)
+start = rf.MatrixFactorization.init((2, 2), 3, kind="balanced", scale=1e-2, det_sign=1, key=keys)
+run = lambda: rf.train(rf.two_by_two(), start, rf.GradientDescent(1e-6), stop=rf.Stop(steps=1_000_000), progress=False)
+run()
+print(min(cpu(run) for _ in range(3)))
+"""
+
 _OPTAX = """
 import jax, optax
 import rankfall as rf
@@ -172,6 +185,7 @@ PROBES = {
     "a batch of one": lambda: gains(*run(_ALONE)),
     "fusion emitters": lambda: compared(_FLOW, without="True|False"),
     "one function": lambda: compared(_DESCENT, hint="False|True"),
+    "one loop": lambda: compared(_LOOP, without="True|False"),
     "no hint for optax": lambda: returns(_OPTAX),
     "room": maps,
     "threads of BLAS": lambda: gains(*run(_BLAS, OPENBLAS_NUM_THREADS="2")),

@@ -30,8 +30,8 @@ _CHUNK_SECONDS = 0.25
 _SHORTEST_ROUND, _ROUND_SHARE = 128, 200
 # Steps that a round is allowed before the speed of the machine on this problem is known.
 _FIRST_LIMIT = 4096
-# Lanes of the entrywise form fill whole vector registers: 4 lanes of float64 take longer than 8.
-_LANES_TOGETHER = 8
+# Lanes of the entrywise form fill whole vector registers: 8 lanes of float64 take longer than 16.
+_LANES_TOGETHER = 16
 # Trials of a round of rules that may refuse a step.
 _FIRST_TRIALS, _FEWEST_TRIALS = 32, 4
 

@@ -42,11 +42,11 @@ class _State(NamedTuple):
 
 def in_blocks(
     problem: AbstractProblem,
-    state: tuple[Any, Any, Array],
+    state: Stepping,
     limits: Held,
     count: Array,
     rule: AbstractRule[Any, Any, Any],
-) -> tuple[Any, Any, Array] | None:
+) -> Stepping | None:
     """Take ``count`` steps with every lane, less those for which it is held; ``None`` where the compiler cannot."""
     from .._execution.kernels import arithmetic, in_one_kernel
 
@@ -70,10 +70,16 @@ def in_blocks(
     block, single = (in_one_kernel(partial(_move, move, tree, many), now, limits) for many in (steps, 1))
     if block is None or single is None:
         return None
-    now = _repeated(block, now, limits, count // steps)
-    left = jnp.minimum((limits[-1] - now.step).max(), steps - 1)
-    now = _repeated(single, now, limits, left)
-    return _parted(now.pairs, tree), now.rule_state, now.step
+
+    def run(model: object, rule_state: object, step: Array, limits: Held, count: Array) -> Stepping:
+        now = _State(_paired(jax.tree.leaves(model)), rule_state, step)
+        now = lax.fori_loop(0, count // steps, lambda _, now: block(now, limits), now)
+        left = jnp.minimum((limits[-1] - now.step).max(), steps - 1)
+        now = lax.fori_loop(0, left, lambda _, now: single(now, limits), now)
+        return _parted(now.pairs, tree), now.rule_state, now.step
+
+    done: Stepping = in_one_function(jax.jit(run))(model, rule_state, step, limits, count)
+    return done
 
 
 def _move(move: Callable[..., Any], tree: Any, steps: int, state: _State, limits: Held) -> _State:
@@ -85,16 +91,6 @@ def _move(move: Callable[..., Any], tree: Any, steps: int, state: _State, limits
         *after, free = move(*after, given, threshold, free)
     model, rule_state = jax.tree.map(partial(lax.select, free), tuple(after), before)
     return _State(_paired(jax.tree.leaves(model)), rule_state, state.step + steps * free.astype(state.step.dtype))
-
-
-def _repeated(kernel: Callable[..., _State], state: _State, limits: Held, count: Array) -> _State:
-    @in_one_function
-    @jax.jit
-    def run(state: _State, limits: Held, count: Array) -> _State:
-        return lax.fori_loop(0, count, lambda _, state: kernel(state, limits), state)
-
-    done: _State = run(state, limits, count)
-    return done
 
 
 def _paired(entries: list[Array]) -> tuple[Array, ...]:

@@ -1,9 +1,10 @@
 """A chain of tiny matrices held entry by entry: the form in which the training loop runs fastest.
 
 A matrix whose entries are separate arrays (one number for each lane) never has to be put together or taken apart, so a
-whole training step is elementwise arithmetic. What several results share (products of factors, residuals, the gradient
-of the end-to-end matrix) is computed by nested compiled functions: XLA on the CPU fuses a shared value into each of
-its users, which would compute it again for each of the ``4 L`` entries of the next state.
+whole training step is elementwise arithmetic, which `dynamics.blocks` makes one loop over the lanes of. Where it cannot
+(losses that are more than arithmetic), what several results share (products of factors, residuals, the gradient of the
+end-to-end matrix) is computed by nested compiled functions: XLA on the CPU fuses a shared value into each of its users,
+which would compute it again for each of the ``4 L`` entries of the next state.
 """
 
 from collections.abc import Sequence
