@@ -1,6 +1,7 @@
 """Tasks side by side."""
 
 import threading
+import time
 
 import pytest
 
@@ -23,15 +24,22 @@ def test_results_come_in_the_order_of_the_tasks():
 
 
 def test_a_failure_is_raised_at_once_and_no_further_task_begins():
-    begun, gate = [], threading.Event()
+    # The failure has been seen when the other task ends: it waits until the failing one is gone from its thread.
+    begun, failed = [], threading.Event()
 
     def waiting():
-        gate.wait(0.5)
         begun.append("waiting")
+        assert failed.wait(10)
+        time.sleep(0.2)
 
     def failing():
+        failed.set()
         raise KeyboardInterrupt
 
+    def late():
+        begun.append("late")
+        time.sleep(0.2)
+
     with pytest.raises(KeyboardInterrupt):
-        side_by_side([waiting, failing, *[lambda: begun.append("late")] * 5], threads=2)
-    assert begun.count("late") < 5 and "waiting" in begun
+        side_by_side([waiting, failing, *[late] * 50], threads=2)
+    assert begun.count("late") < 50 and "waiting" in begun

@@ -133,7 +133,6 @@ def test_ends_where_nothing_is_left_to_gain(rule):
         (lambda: rf.ExponentialDescent(krylov=0), "krylov"),
         (lambda: rf.ExponentialDescent(agreement=1.0), "agreement is 1"),
         (lambda: rf.ExponentialDescent(first_step=-1.0), "first_step"),
-        (lambda: rf.train(rf.two_by_two(), None, rf.AdaptiveDescent()), "must be a factorization"),
     ],
 )
 def test_refusals(call, words):

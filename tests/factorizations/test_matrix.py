@@ -94,9 +94,9 @@ def test_factors_are_real_numbers():
 def test_a_start_must_fit_its_problem():
     from rankfall.factorizations.base import check_factorization
 
-    check_factorization(gaussian((2, 5, 2)), rf.two_by_two().shape)
+    check_factorization(gaussian((2, 5, 2)), rf.two_by_two())
     with pytest.raises(ValueError, match="start's end-to-end matrix has shape"):
-        check_factorization(gaussian((2, 3)), (2, 2))
+        check_factorization(gaussian((2, 3)), rf.two_by_two())
 
 
 def test_balance_keeps_product_and_widths():

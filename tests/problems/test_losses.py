@@ -99,7 +99,7 @@ def test_a_loss_of_ones_own():
 def test_what_is_no_loss():
     for loss, nearest in (
         ("logistc", "'logistic' is the nearest"),
-        (None, "must be one of"),
+        ("", "must be one of"),
         (Quartic, "call it, as in"),
     ):
         with pytest.raises(ValueError, match=nearest):

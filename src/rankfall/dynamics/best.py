@@ -41,7 +41,7 @@ def best_of(run: Run, by: str = "held_out_error") -> Run:
     >>> starts = rf.MatrixFactorization.init((6, 6), 2, scale=1e-6, key=jax.random.split(jax.random.key(0), 4))
     >>> run = rf.train(problem, starts, rf.AdaptiveDescent(), stop=rf.Stop(loss=1e-12), hold_out=0.1)
     >>> best = rf.best_of(run)
-    >>> best.stop_reason, bool(best.trajectory["held_out_error"][0, -1] < 1e-3)
+    >>> best.stop_reason, bool(best.trajectory["held_out_error"][0, -1] < 1e-2)
     ('loss', True)
     """
     if not isinstance(run, Run):

@@ -288,10 +288,5 @@ _SINGULAR_VALUES = Probe("singular_values", _singular_values, SPECTRUM)
 def check_factorization(start: object, problem: AbstractProblem) -> None:
     """Refuse a start that does not fit the problem."""
     if not isinstance(start, AbstractFactorization):
-        shape = problem.shape
-        kind = "MatrixFactorization" if len(shape) == 2 else "CPFactorization"
-        raise ValueError(
-            f"start is {_checks.shortened(start)}, but must be a factorization; make one with "
-            f"rf.{kind}.init(problem.shape, ...)."
-        )
+        raise ValueError(f"start is {_checks.shortened(start)}, but must be {problem.wanted_start}.")
     problem.check_model(start)

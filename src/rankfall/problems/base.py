@@ -407,6 +407,12 @@ class AbstractProblem(eqx.Module):
         """
         return jax.value_and_grad(self.loss_of)(model)
 
+    @property
+    def wanted_start(self) -> str:
+        """What a start of training has to be, in the words of an error's text."""
+        kind = "MatrixFactorization" if len(self.shape) == 2 else "CPFactorization"
+        return f"a factorization; make one with rf.{kind}.init(problem.shape, ...)"
+
     def check_model(self, model: Model) -> None:
         """Refuse a model that does not fit.
 

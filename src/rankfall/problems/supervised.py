@@ -104,6 +104,11 @@ class Supervised(AbstractProblem):
         # A network of one output may give a number or an array of one.
         return found.reshape(*found.shape[: 0 if model.lanes is None else 1], *self.targets.shape)
 
+    @property
+    def wanted_start(self) -> str:
+        """What a start of training has to be, in the words of an error's text."""
+        return "a network; pass an Equinox module, or rf.networks.Network(module)"
+
     def check_model(self, model: Any) -> None:
         """Refuse what is no network, or one whose outputs are not those of the targets."""
         shape, outputs = model.output_shape(self.inputs), self.targets.shape[1:]

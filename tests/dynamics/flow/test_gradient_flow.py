@@ -167,12 +167,11 @@ def test_refusals():
         (lambda: rf.GradientFlow(0.5), "rtol is 0.5"),
         (lambda: rf.GradientFlow(solver="euler"), "solver is 'euler'"),
         (lambda: rf.GradientFlow(solver=diffrax.Euler()), "Euler, which estimates no error"),
-        (lambda: rf.GradientFlow(solver=3), "solver is 3"),
         (lambda: rf.EndToEndFlow(solver="radau"), "solver is 'radau'"),
     ):
         with pytest.raises(ValueError, match=words):
             make()
     import optax
 
-    with pytest.raises(ValueError, match="flow time, but an optax rule has none"):
+    with pytest.raises(ValueError, match="flow time, but this rule has none"):
         rf.train(rf.two_by_two(), start_of(2), rf.GradientDescent(optax.sgd(0.1)), stop=rf.Stop(flow_time=1.0))
