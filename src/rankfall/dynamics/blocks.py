@@ -20,6 +20,9 @@ from .rules import AbstractRule, Limits
 
 # Steps in a block: of more the code is no faster. Fewer of long chains, whose code would be long to compile.
 _STEPS, _ENTRIES = 12, 144
+# Numbers of a lane up to which the loop over many lanes is one of vector instructions (see `_State`): of a chain of
+# depth 4, 16. At depth 5 to 8, 256 lanes were slower by a fifth to a third than step by step; a single lane never was.
+_VECTOR_ENTRIES = 16
 
 # Model, state and step of all lanes.
 Stepping: TypeAlias = tuple[Any, Any, Array]
@@ -47,13 +50,15 @@ def in_blocks(
     count: Array,
     rule: AbstractRule[Any, Any, Any],
 ) -> Stepping | None:
-    """Take ``count`` steps with every lane, less those for which it is held; ``None`` where the compiler cannot."""
+    """Take ``count`` steps with every lane, less those for which it is held; ``None`` where it does not pay, or the compiler cannot."""
     from .._execution.kernels import arithmetic, in_one_kernel
 
     model, rule_state, step = state
     given, threshold, end = limits
     free = step < end
     entries, tree = jax.tree.flatten(model)
+    if step.size > 1 and len(entries) > _VECTOR_ENTRIES:
+        return None
     steps = max(2, min(_STEPS, _ENTRIES // len(entries)))
 
     def one(model: object, rule_state: object, given: object, threshold: Array, free: Array) -> tuple[Any, Any, Array]:
