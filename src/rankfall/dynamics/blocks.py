@@ -50,7 +50,10 @@ def in_blocks(
     count: Array,
     rule: AbstractRule[Any, Any, Any],
 ) -> Stepping | None:
-    """Take ``count`` steps with every lane, less those for which it is held; ``None`` where it does not pay, or the compiler cannot."""
+    """Take ``count`` steps with every lane, less those for which it is held.
+
+    ``None`` where it does not pay, or the compiler cannot.
+    """
     from .._execution.kernels import arithmetic, in_one_kernel
 
     model, rule_state, step = state

@@ -2,9 +2,10 @@
 
 And the same questions put to what users bring: ``challenges`` to any norm, ``comparison`` to any problem.
 
-``solutions``: about the solution set of ``[[*, 1], [1, 0]]``, without training. ``theorems``: along gradient flow.
-``dynamics``: about the flow itself. ``conjectures``: what training does or does not minimise.
-``tensors``: the same of tensors, and the networks they are. Others are checked by experiments, and handed to `verify`.
+``values``: measures, bounds and laws by value. ``solutions``: about the solution set of ``[[*, 1], [1, 0]]``, without
+training. ``theorems``: along gradient flow. ``dynamics``: about the flow itself. ``conjectures``: what training does or
+does not minimise. ``tensors``: the same of tensors, and the networks they are. Others are checked by experiments, and
+handed to `verify`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TypeAlias
 from .. import _checks
 from .._execution import interrupts, raise_if_interrupted, side_by_side
 from ..claims import Claim
-from . import conjectures, dynamics, solutions, tensors, theorems
+from . import conjectures, dynamics, solutions, tensors, theorems, values
 from .challenges import Challenge, challenge
 from .comparison import Comparison, Verdict, compare
 
@@ -25,8 +26,12 @@ STATEMENTS: Statements = {
     "schatten-minimiser": solutions.schatten_minimiser,
     "bounded-minimisers": solutions.bounded_minimisers,
     "rank-suboptimality": solutions.rank_suboptimality,
+    "known-spectra": values.known_spectra,
+    "sharp-bounds": values.sharp_bounds,
+    "laws": values.laws,
     "theorem-1": theorems.theorem_1,
     "theorem-2": theorems.theorem_2,
+    "checker": theorems.checker,
     "positions": theorems.positions,
     "determinant-sign": theorems.determinant_sign,
     "probability-one-half": theorems.probability_one_half,
@@ -34,6 +39,8 @@ STATEMENTS: Statements = {
     "singular-values": dynamics.singular_values,
     "balancedness": dynamics.balancedness,
     "flows-agree": dynamics.flows_agree,
+    "larger-flows-agree": dynamics.larger_flows_agree,
+    "other-forms": dynamics.other_forms,
     "descent-follows-flow": dynamics.descent_follows_flow,
     "regression": dynamics.regression,
     "gunasekar": conjectures.gunasekar,

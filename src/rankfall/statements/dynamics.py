@@ -3,12 +3,27 @@
 import jax
 import numpy as np
 
+from .._execution import double_precision
 from ..claims import Claim
 from ..datasets import low_rank_completion
-from ..dynamics import GradientDescent, GradientFlow, LinearFlow, Record, Run, SpectralFlow, Stop, train
+from ..dynamics import (
+    AlignedFlow,
+    EndToEndFlow,
+    GradientDescent,
+    GradientFlow,
+    IdentityFlow,
+    LinearFlow,
+    Record,
+    Run,
+    SpectralFlow,
+    Stop,
+    SymmetricFlow,
+    train,
+)
 from ..dynamics.base import AbstractDynamics
+from ..dynamics.flow.independent import VELOCITY_TOLERANCE, equation
 from ..factorizations import AbstractModel, MatrixFactorization, SpectralFactorization
-from ..problems import LinearRegression, MatrixCompletion, two_by_two
+from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, two_by_two
 from ..theory import at_most, close_to, min_l2_interpolator
 
 ACH, ACHL = "Arora, Cohen and Hazan (2018), theorem 1", "Arora, Cohen, Hu and Luo (2019), theorem 3"
@@ -88,27 +103,120 @@ def _mispaired(run: Run) -> float:
     return abs(float(loss[0] - loss[len(loss) // 2]) - float(run.trajectory["dissipated"][0, -1])) / float(loss[0])
 
 
+def _time(
+    runs: list[Run], problem: AbstractProblem, model: AbstractModel, flow: AbstractDynamics, loss: float
+) -> float:
+    """Return the time at which a flow reaches a loss, and keep its run."""
+    runs.append(train(problem, model, flow, stop=Stop(loss=loss), progress=False))
+    return float(runs[-1].trajectory["time"][0, -1])
+
+
+def _start(problem: AbstractProblem, depth: int) -> SpectralFactorization:
+    drawn = MatrixFactorization.init(problem.shape, 2, kind="balanced", scale=0.1, key=jax.random.key(2))
+    return SpectralFactorization.from_end_to_end(_right_side(drawn.full()), depth)
+
+
 def flows_agree() -> list[Claim]:
-    """Compare the flow of the factors with that of the product's singular values."""
-    start = SpectralFactorization.from_end_to_end(1e-2 * np.array([[0.6, -0.2], [0.5, 0.9]]), DEPTH)
-    other = SpectralFactorization.from_end_to_end(start.full(), DEPTH + 1)
-
-    def time(first: AbstractModel, flow: AbstractDynamics) -> float:
-        run = train(two_by_two(), first, flow, stop=Stop(loss=1e-5), record=Record(), progress=False)
-        return float(run.trajectory["time"][0, -1])
-
-    factors = time(start.to_factors(), GradientFlow())
-    spectral, deeper = time(start, SpectralFlow()), time(other, SpectralFlow())
-
+    """Compare the flow of the factors with that of the product's singular values, and both with the plain equation."""
+    runs: list[Run] = []
+    times = {}
+    for depth, loss in ((2, 5e-2), (4, 1e-4), (6, 1e-4)):
+        start = _start(two_by_two(), depth)
+        factors = _time(runs, two_by_two(), start.to_factors(), GradientFlow(), loss)
+        times[depth] = factors, _time(runs, two_by_two(), start, SpectralFlow(), loss)
     return [
-        close_to(
+        at_most(
             "flows-agree",
-            "Gradient flow on the factors and on their product's singular values reach loss 1e-5 at the same time",
+            "Gradient flow on the factors and on their product's singular values reach a loss at the same time (2 x 2, "
+            "depths 2, 4, 6; largest relative difference)",
             ACH,
-            factors,
-            spectral,
-            1e-8,
-            ("one factor more", deeper),
+            max(abs(spectral / factors - 1) for factors, spectral in times.values()),
+            1e-7,
+            control=("depth 6 and depth 4", abs(times[6][1] / times[4][0] - 1)),
+        ),
+        _velocity("velocity", "of these six runs", runs),
+    ]
+
+
+def larger_flows_agree() -> list[Claim]:
+    """Compare the same on larger matrices, and the form that carries residuals of its own with the plain equation."""
+    import diffrax  # half a second: only where a flow runs
+
+    runs: list[Run] = []
+    tall = low_rank_completion((4, 6), rank=2, observed=16, key=jax.random.key(1))
+    solver, off = diffrax.Dopri8(), []
+    for problem, depth, loss in ((two_by_two(size=3), 3, 5e-2), (tall, 4, 1e-2)):
+        start = _start(problem, depth)
+        factors = _time(runs, problem, start.to_factors(), GradientFlow(solver=solver), loss)
+        off.append(abs(_time(runs, problem, start, SpectralFlow(solver=solver), loss) / factors - 1))
+    other = _time([], tall, _start(tall, 5), SpectralFlow(solver=solver), loss)
+    _time(runs, two_by_two(size=3), _start(two_by_two(size=3), 2), SpectralFlow(), 5e-5)
+    return [
+        at_most(
+            "larger-flows-agree",
+            "and so do they on 3 x 3 (depth 3) and 4 x 6 (depth 4; larger relative difference)",
+            ACH,
+            max(off),
+            1e-7,
+            control=("4 x 6, one factor more", abs(other / factors - 1)),
+        ),
+        _velocity("velocity-of-larger-flows", "of these runs, and of 3 x 3 to loss 5e-5 with residuals carried,", runs),
+    ]
+
+
+def _velocity(name: str, which: str, runs: list[Run]) -> Claim:
+    return at_most(
+        name,
+        f"At every record {which} the velocity is that of another form of the equation (largest relative difference)",
+        ACH,
+        max(float(np.nanmax(run.trajectory["velocity_error"].values)) for run in runs),
+        VELOCITY_TOLERANCE,
+        control=("the equation of one factor more, at the last record", _other_depth(runs[-1])),
+    )
+
+
+def _right_side(matrix: np.ndarray) -> np.ndarray:
+    """Turn a square matrix to a positive determinant."""
+    square = matrix.shape[0] == matrix.shape[1]
+    return (
+        matrix * np.where(square and np.linalg.slogdet(matrix)[0] < 0, [-1.0] + [1.0] * (len(matrix) - 1), 1.0)[:, None]
+    )
+
+
+def _other_depth(run: Run) -> float:
+    """Relative difference between the velocities of a matrix at its depth and at one factor more."""
+    final, problem = run.final, run.problem
+    assert isinstance(final, SpectralFactorization)
+    slope = np.asarray(problem.gradient(final.full()))
+    with double_precision():
+        right, other = (np.asarray(equation(final, slope, final.depth + more).matrix) for more in (0, 1))
+    return float(np.linalg.norm(other - right) / np.linalg.norm(right))
+
+
+def other_forms() -> list[Claim]:
+    """Check the velocities of the forms of the flow that serve for comparison, and in experiments."""
+    base, two, three = (
+        two_by_two(),
+        *(MatrixFactorization.init((2, 2), depth, kind="identity", alpha=0.1) for depth in (2, 3)),
+    )
+    whole = MatrixCompletion.from_dense(np.diag([2.0, 1.0]))
+    cases: list[tuple[AbstractProblem, MatrixFactorization, AbstractDynamics]] = [
+        (base, two, IdentityFlow()),
+        (base, three, SymmetricFlow()),
+        (base, three, EndToEndFlow()),
+        (whole, three, AlignedFlow()),
+    ]
+    runs = [train(*case, stop=Stop(loss=1e-2), progress=False) for case in cases]
+    times = [float(run.trajectory["time"][0, -1]) for run in runs]
+    return [
+        _velocity("velocity-of-other-forms", "of the reduced and of the plain form", runs[:1] + runs[2:] + runs[1:2]),
+        at_most(
+            "forms-agree",
+            "The symmetric and the plain form reach loss 1e-2 at the same time (relative difference)",
+            ACH,
+            abs(times[1] / times[2] - 1),
+            1e-7,
+            control=("one factor less", abs(times[0] / times[2] - 1)),
         ),
     ]
 

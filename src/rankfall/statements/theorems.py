@@ -1,12 +1,14 @@
 """Statements about where gradient flow goes, checked along trajectories."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from ..claims import Claim
-from ..dynamics import LinearFlow, Record, Run, SpectralFlow, Stop, train
+from ..dynamics import AdaptiveDescent, GradientDescent, LinearFlow, Record, Run, SpectralFlow, Stop, train
 from ..factorizations import AbstractModel, MatrixFactorization, SpectralFactorization
 from ..problems import AbstractProblem, two_by_two
 from ..theory import at_least, at_most, check, close_to
@@ -136,6 +138,74 @@ def theorem_2() -> list[Claim]:
             ("starts of the wrong sign", float(np.abs(_last(wrong, "unobserved")).min() / 10)),
         ),
     ]
+
+
+def checker() -> list[Claim]:
+    """Put to the checker what it must refuse, and numbers that are wrong by a millionth."""
+    problem = two_by_two()
+    right = _flow(problem, _starts(3), loss=1e-4)
+    unbalanced = MatrixFactorization([0.2 * np.eye(2), 0.1 * np.eye(2)])
+    short: dict[str, Any] = {"stop": Stop(steps=2), "record": Record(every=1), "progress": False}
+    runs = {
+        "the wrong sign": _flow(problem, _starts(3, det_sign=-1), loss=1e-1),
+        "an unbalanced start": train(problem, unbalanced, GradientDescent(1e-3), **short),
+        "one factor": train(problem, MatrixFactorization([0.1 * np.eye(2)]), GradientDescent(1e-3), **short),
+        "single precision": train(
+            two_by_two(dtype="float32"), MatrixFactorization([0.3 * np.eye(2, dtype=np.float32)] * 2),
+            GradientDescent(1e-3), **short,
+        ),
+    }  # fmt: skip
+    refused = sum(not any(c.certified for c in check(run)) for run in runs.values())
+    caveat = check(train(problem, MatrixFactorization([0.3 * np.eye(2)] * 2), AdaptiveDescent(), **short))
+    refused += all("the theorem itself is about the flow" in c.reason for c in caveat if c.certified)
+    seen = sum(not _certificate(_tampered(right, name, factor), wanted) for name, factor, wanted in _TAMPERS)
+    return [
+        close_to(
+            "checker-refuses",
+            f"No certificate is given to a run outside of the theorems ({', '.join(runs)}; and descent has its caveat)",
+            TALK,
+            refused,
+            5,
+            0.0,
+            ("runs that are of the flow", sum(not any(c.certified for c in check(run)) for run in (right,))),
+        ),
+        close_to(
+            "checker-sees",
+            f"A recorded number that violates its bound by a share of 1e-6 is not certified ({len(_TAMPERS)} numbers)",
+            TALK,
+            seen,
+            len(_TAMPERS),
+            0.0,
+            ("the run as it was", sum(not _certificate(right, wanted) for *_, wanted in _TAMPERS)),
+        ),
+    ]
+
+
+# A recorded number, the function of the run that puts it beyond its bound by a millionth, and the certificate.
+_TAMPERS = (
+    ("unobserved", lambda run, v: v * (1 - 1e-6) / _slack(run, "unobserved-entry"), "unobserved-entry"),
+    ("singular_values", lambda run, v: v * (1 + 1e-6) * _slack(run, "theorem-1c"), "theorem-1c"),
+    ("effective_rank", lambda run, v: v * (1 + 1e-6) * _slack(run, "theorem-1b"), "theorem-1b"),
+    ("energy_error", lambda run, v: v + 1.000001e-6, "energy"),
+    ("velocity_error", lambda run, v: v + 1.000001e-6, "velocity"),
+)
+
+
+def _slack(run: Run, name: str) -> float:
+    """Ratio of a bound to what was measured at its worst place, or the other way round; at least 1."""
+    (claim,) = (c for c in check(run) if c.name == name)
+    ratio = float(claim.measured) / float(claim.expected)
+    return max(ratio, 1 / ratio)
+
+
+def _tampered(run: Run, name: str, change: Callable[[Run, np.ndarray], np.ndarray]) -> Run:
+    changed = run.trajectory.assign({name: run.trajectory[name].copy(data=change(run, run.trajectory[name].values))})
+    return dataclasses.replace(run, trajectory=changed)
+
+
+def _certificate(run: Run, name: str) -> bool:
+    (claim,) = (c for c in check(run) if c.name == name)
+    return claim.certified
 
 
 def _last(run: Run, name: str) -> np.ndarray:

@@ -9,14 +9,18 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from rankfall.dynamics.flow.independent import VELOCITY_TOLERANCE
 from rankfall.dynamics.flow.system import ENERGY_TOLERANCE
 from rankfall.theory import bounds, rates
 from rankfall.theory._inputs import FloatArray
 from rankfall.theory.certificate import Statement
 from rankfall.theory.records import Records
+from rankfall.theory.span import SPAN_TOLERANCE, span_errors
 
 # Error of ln|det W| that counts as lost, and the fewest records over which a rate can be integrated.
 _LOG_DET, _FEWEST = 1e-3, 8
+# How much further than the tolerance of a step two forms of the velocity may be apart.
+_VELOCITY_OFF = 1e3
 # Leading order: how far times and laws may be off, and from where on they are looked at.
 _TIME_OFF, _LAW_OFF = 0.05, 0.01
 _SMALL_START, _SMALL_LOSS, _LARGE_ENTRY = 1e-2, 1e-4, 1e4
@@ -44,8 +48,13 @@ def conserved(records: Records) -> Iterator[Statement]:
         allowed = float(getattr(records.run.dynamics, "balance_tolerance", ENERGY_TOLERANCE))
         source = "Arora, Cohen and Hazan (2018), theorem 1"
         yield _small(records, "balance", text, source, records["balance_drift"], allowed, exists)
-    if "end_to_end" in records and records.flow and records.family.size == 2 and records.depth >= 2:
-        yield _log_determinant(records)
+    if "velocity_error" in records and records.flow:
+        yield _velocity(records)
+    if "end_to_end" in records and records.flow and records.depth >= 2:
+        if records.depth == round(records.depth):
+            yield _span(records)
+        if records.family.size == 2:
+            yield _log_determinant(records)
 
 
 def asymptotic(records: Records) -> Iterator[Statement]:
@@ -69,6 +78,30 @@ def asymptotic(records: Records) -> Iterator[Statement]:
         if depth > 2 and records.flow:
             found.append(_depth_law(records))
     yield from (statement for statement in found if statement.tested.any())
+
+
+def _velocity(records: Records) -> Statement:
+    text = (
+        "At every record the state moves as W' = -sum_j (W W^T)^((j-1)/L) grad (W^T W)^((L-j)/L), or the factors down "
+        "their gradient, computed in another form (difference as a share of the velocity)."
+    )
+    source = "Arora, Cohen and Hazan (2018), theorem 1"
+    # What is integrated to a coarser tolerance leaves the surface on which the two forms are the same as far.
+    allowed = max(VELOCITY_TOLERANCE, _VELOCITY_OFF * float(getattr(records.run.dynamics, "rtol", 0.0)))
+    return _small(records, "velocity", text, source, records["velocity_error"], allowed, records.exists)
+
+
+def _span(records: Records) -> Statement:
+    text = (
+        "From a record to the next the balanced factors of the matrix flow to the matrix recorded there, integrated "
+        "once more (error as a share of the way)."
+    )
+    off = span_errors(records)
+    tested = np.isfinite(off)
+    off = np.where(tested, off, 0.0)
+    allowed = max(SPAN_TOLERANCE, _VELOCITY_OFF * float(getattr(records.run.dynamics, "rtol", 0.0)))
+    statement = _small(records, "short-span", text, "gradient flow of the factors", off, allowed, tested)
+    return statement._replace(untested="no two records are near enough to each other to be joined by the factors' flow")
 
 
 def _flow_time(records: Records, small: NDArray[np.bool_]) -> Statement:

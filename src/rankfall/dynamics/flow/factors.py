@@ -13,6 +13,7 @@ from ...factorizations import MatrixFactorization
 from ...factorizations.base import AbstractFactorization
 from ...factorizations.products import layer_gradients, tiny_chain_product
 from ...problems import AbstractProblem
+from .independent import factor_error
 from .system import AbstractSystem, Constants
 
 # Errors are relative to a number, or to this share of the largest one of its factor.
@@ -60,6 +61,12 @@ class FactorSystem(AbstractSystem[FactorState]):
         """``L`` times the largest squared factor to the power ``L - 1``."""
         depth = len(state.factors)
         return depth * _largest_square(state.factors) ** (depth - 1)
+
+    def velocity_error(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> Array:
+        """Difference from the loss differentiated automatically."""
+        return factor_error(
+            problem, MatrixFactorization, state.factors, self.velocity(problem, state, constants).factors
+        )
 
     def view(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> MatrixFactorization:
         """Return the factors."""
@@ -116,6 +123,10 @@ class TensorSystem(AbstractSystem[FactorState]):
         """As for a chain of as many factors."""
         count = len(state.factors)
         return count * _largest_square(state.factors) ** (count - 1)
+
+    def velocity_error(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> Array:
+        """Difference from the loss differentiated automatically."""
+        return factor_error(problem, self.make, state.factors, self.velocity(problem, state, constants).factors)
 
     def view(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> Any:
         """Return the factors in their form."""

@@ -41,6 +41,7 @@ import numpy as np
 from ..._types import Array
 from ...factorizations.spectral import SpectralFactorization
 from ...problems import AbstractProblem
+from .independent import length, share
 from .operators import apply, cross_weight, decompose, descent_weight, log_weight, power, rotation_weight
 from .system import AbstractSystem, Constants
 
@@ -56,6 +57,8 @@ _APART, _TOGETHER, _KEPT_APART = 60.0, 40.0, 10.0
 # Residuals go by an equation of their own once the length of the matrix is so many times that of what fits the data.
 # Those of the matrix have lost a digit and a half by then; earlier, those of their own would be the worse.
 _LARGE = 30.0
+# What is left of the matrix's rounding in the difference of two residuals of it.
+_SAME_ROUNDING = 1e-3
 # Above this depth singular values decay so slowly that no run needs blocks: like |W|^(-4 / (L - 2)).
 BLOCKS_BELOW = 2.1
 
@@ -128,6 +131,30 @@ class PolarSystem(AbstractSystem[PolarState]):
             of_matrix,
         )
 
+    def slope(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> Array:
+        """Gradient in the matrix, from the residuals carried or of the matrix."""
+        plain = problem.gradient(_matrix(state, _decompose(state)))
+        if state.residuals is None:
+            return plain
+        return jnp.where(constants.other.carried, _pulled_back(problem, state.residuals), plain)
+
+    def seen(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> tuple[Array, Array]:
+        """Return the end-to-end matrix, and the trace of the logarithms."""
+        return _matrix(state, _decompose(state)), jnp.trace(_whole(state))
+
+    def residual_error(
+        self, problem: AbstractProblem, state: PolarState, velocity: PolarState, expected: Array, constants: Constants
+    ) -> Any:
+        """Difference from the velocity of the matrix's observations; what draws the residuals to them is left out."""
+        if state.residuals is None:
+            return 0.0
+        matrix, pull = _matrix(state, _decompose(state)), constants.other.pull
+        moved = velocity.residuals - _drawn(problem, matrix, state, constants)
+        observed = problem.predict(expected)
+        # The pull goes by the rounding of the matrix, which is nearly the same in two computations of it.
+        terms = pull * jnp.sqrt(jnp.sum(state.residuals**2) + jnp.sum((_SAME_ROUNDING * problem.predict(matrix)) ** 2))
+        return jnp.where(constants.other.carried, share(moved - observed, length(observed), terms), 0.0)
+
     def velocity(self, problem: AbstractProblem, state: PolarState, constants: Constants) -> PolarState:
         """Return the derivatives of the state, and the rate at which loss is lost."""
         same = 1.0
@@ -139,9 +166,7 @@ class PolarSystem(AbstractSystem[PolarState]):
         eigen = _decompose(state)
         logs = _whole(state)
         matrix = _matrix(state, eigen)
-        slope = problem.gradient(matrix)
-        if state.residuals is not None:
-            slope = jnp.where(constants.other.carried, _pulled_back(problem, state.residuals), slope)
+        slope = self.slope(problem, state, constants)
         at_right = slope if p is None else slope @ p
         inner = q.T @ at_right  # the gradient in the frames
         # Within blocks: what moves K, and the rotation of the left frame that is left when the common one is in K.
@@ -178,7 +203,7 @@ class PolarSystem(AbstractSystem[PolarState]):
             log_rate = log_rate - jnp.diag(shift)
         residuals = None
         if state.residuals is not None:
-            drawn = constants.other.pull * (problem.residuals(matrix) - state.residuals)
+            drawn = _drawn(problem, matrix, state, constants)
             residuals = jnp.where(constants.other.carried, drawn - _pushed_forward(problem, moved), 0.0)
         return PolarState(left, log_rate, right, shift, residuals, lost)
 
@@ -286,6 +311,12 @@ def _regrouped(state: PolarState, fixed: Fixed) -> tuple[PolarState, Fixed]:
     shift = -jnp.concatenate([zero, jnp.cumsum(jnp.where(parted, gap - _KEPT_APART, 0.0))])
     new = PolarState(state.left @ r, jnp.diag(k - shift), state.right @ r, shift, state.residuals, state.dissipated)
     return jax.tree.map(lambda a, b: jnp.where(changed, a, b), (new, fixed._replace(block=block)), (state, fixed))
+
+
+def _drawn(problem: AbstractProblem, matrix: Array, state: PolarState, constants: Constants) -> Array:
+    """Return what draws carried residuals to those of the matrix."""
+    drawn: Array = constants.other.pull * (problem.residuals(matrix) - state.residuals)
+    return drawn
 
 
 def _pulled_back(problem: AbstractProblem, residuals: Array) -> Array:

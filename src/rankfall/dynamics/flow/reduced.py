@@ -83,13 +83,17 @@ class SymmetricSystem(AbstractSystem[SymmetricState]):
         _, _, q = _entries(state)
         return state.residual**2 + q**2 / 2
 
+    def slope(self, problem: AbstractProblem, state: SymmetricState, constants: Constants) -> Array:
+        """Residuals in their places."""
+        _, _, q = _entries(state)
+        return jnp.stack([jnp.stack([jnp.zeros_like(q), -state.residual]), jnp.stack([-state.residual, q])])
+
     def velocity(self, problem: AbstractProblem, state: SymmetricState, constants: Constants) -> SymmetricState:
         """In the eigenvectors, ``W' = -c * (R^T G R)`` entry by entry."""
         x, y, q = _entries(state)
         depth = constants.depth
         r, k, gap = _eigen(x, y, q, state.log_det)
-        slope = jnp.stack([jnp.stack([jnp.zeros_like(q), -state.residual]), jnp.stack([-state.residual, q])])
-        inner = r.T @ slope @ r
+        inner = r.T @ self.slope(problem, state, constants) @ r
         cross = ratio_of_decays(2.0, 2 / depth, gap)
         weights = jnp.stack([jnp.stack([depth + 0 * gap, cross]), jnp.stack([cross, depth * _decay(depth, gap)])])
         moved = jnp.exp(2 * (1 - 1 / depth) * k) * weights * inner

@@ -67,12 +67,14 @@ class FlowRule(AbstractRule[State, Progress, tuple[Array, ...]]):
         size, speed = _norm(flat / scale), _norm(slope / scale)
         # A first step that is small against the time in which the state changes; the solver corrects it.
         unit = 1e-3 * jnp.maximum(size, 1e-3) / jnp.where(speed > 0, speed, 1.0)
-        zero, none = jnp.zeros((), flat.dtype), jnp.zeros((), jnp.int32)
+        # Times are in double precision, also where the state is not: events are met exactly.
+        unit, zero, none = unit.astype(jnp.float64), jnp.zeros((), jnp.float64), jnp.zeros((), jnp.int32)
         h = first_step(self.clock, unit)
         errors, _ = self.system.watch(problem, state, constants.loss, constants)
         begun = Progress(zero, unit, h, h, None, none, none, none, none, constants, errors)
         field, y, _, _ = self._flat(problem, state, begun)
-        return begun._replace(solver=self.solver.init(field, y))
+        wide = y.astype(jnp.float64)
+        return begun._replace(solver=self.solver.init(lambda v: field(v.astype(y.dtype)).astype(jnp.float64), wide))
 
     def observe(self, problem: AbstractProblem, model: State, state: Progress) -> tuple[Any, dict[str, Any]]:
         """State as a factorization, and what the flow knows on top."""
@@ -82,6 +84,7 @@ class FlowRule(AbstractRule[State, Progress, tuple[Array, ...]]):
             "time": progress.time,
             "dissipated": model.dissipated,
             "rejected_steps": progress.rejected,
+            "velocity_error": self.system.velocity_error(problem, model, progress.constants),
         }
         return self.system.view(problem, model, progress.constants), {**own, **progress.errors}
 
@@ -96,7 +99,10 @@ class FlowRule(AbstractRule[State, Progress, tuple[Array, ...]]):
         # A step that would leave a sliver before an event goes to it in two.
         h = jnp.where(p.h >= left, left, jnp.where(2 * p.h > left, left / 2, p.h))
         lands, passed = h == left, passes(self.clock, p.time, h, p.unit)
-        end, error, solver, room = self.solver.step(field, y, h, p.solver, self.rtol * scale)
+        # The solver works in double precision; only the equation is evaluated in that of the problem.
+        wide, kind = y.astype(jnp.float64), y.dtype
+        moving = field if kind == wide.dtype else lambda v: field(v.astype(kind)).astype(jnp.float64)
+        end, error, solver, room = self.solver.step(moving, wide, h, p.solver, self.rtol * scale)
         size = _norm(error / (self.rtol * scale))
         fine = (room > 0) & jnp.isfinite(size) & jnp.all(jnp.isfinite(end))
         factor = jnp.clip(_SAFETY * size ** (-1.0 / self.solver.error_order), _SHRINK, jnp.minimum(_GROW, room))
@@ -104,7 +110,7 @@ class FlowRule(AbstractRule[State, Progress, tuple[Array, ...]]):
         # After a failure no growth at once: it would only fail again.
         factor = jnp.where(p.failures > 0, jnp.minimum(factor, 1.0), factor)
         good = fine & (size <= 1)
-        moved = unravel(end)
+        moved = unravel(end.astype(kind))
         before, after = (system.loss(problem, s, p.constants) for s in (model, moved))
         beyond = good & (after < threshold * (1 - _AT_LEVEL)) & (p.tries < _MOST_CROSSINGS)
         taken = good & ~beyond
@@ -156,7 +162,7 @@ class FlowRule(AbstractRule[State, Progress, tuple[Array, ...]]):
                 return ravel_pytree(system.velocity(problem, unravel(v), constants))[0]
 
             return field, y, ravel_pytree(scale)[0], unravel
-        age = p.time + p.unit
+        age = (p.time + p.unit).astype(state.dissipated.dtype)
         y, unravel = ravel_pytree((state, age))
 
         def by_logarithm(v: Array) -> Array:

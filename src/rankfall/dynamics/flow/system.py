@@ -4,9 +4,12 @@ import abc
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 
 from ..._types import Array
 from ...problems import AbstractProblem
+from .independent import Rates, end_to_end_error, equation
 
 # Along a certified flow the loss lost equals the integral of the squared gradient to this share of the first loss.
 ENERGY_TOLERANCE = 1e-6
@@ -63,6 +66,32 @@ class AbstractSystem(abc.ABC, Generic[State]):
     @abc.abstractmethod
     def view(self, problem: AbstractProblem, state: State, constants: Constants) -> Any:
         """State as a factorization, which is measured and returned."""
+
+    def slope(self, problem: AbstractProblem, state: State, constants: Constants) -> Array:
+        """Gradient of the loss in the end-to-end matrix, with all the digits that the state has of it."""
+        slope: Array = problem.gradient(self.view(problem, state, constants).matrix)
+        return slope
+
+    def seen(self, problem: AbstractProblem, state: State, constants: Constants) -> tuple[Array, Array]:
+        """Return the end-to-end matrix and ``ln|det W|``, which have to move as the equation says."""
+        view = self.view(problem, state, constants)
+        return view.matrix, view.log_abs_det
+
+    def velocity_error(self, problem: AbstractProblem, state: State, constants: Constants) -> Array:
+        """Difference between the velocity and an independent form of it, as a share of the latter."""
+        view, slope = self.view(problem, state, constants), self.slope(problem, state, constants)
+        velocity = self.velocity(problem, state, constants)
+        _, (moved, log_rate) = jax.jvp(lambda s: self.seen(problem, s, constants), (state,), (velocity,))
+        expected = equation(view, slope, constants.depth)
+        found = Rates(moved, log_rate, velocity.dissipated)
+        error = end_to_end_error(problem, view, slope, constants.depth, found, expected)
+        return jnp.maximum(error, self.residual_error(problem, state, velocity, expected.matrix, constants))
+
+    def residual_error(
+        self, problem: AbstractProblem, state: State, velocity: State, expected: Array, constants: Constants
+    ) -> Any:
+        """Difference from the velocity that residuals have which are part of the state; none by default."""
+        return 0.0
 
     def settle(self, problem: AbstractProblem, state: State, constants: Constants) -> tuple[State, Constants]:
         """Return the state that goes on after a step, and its constants: both may be written down anew."""

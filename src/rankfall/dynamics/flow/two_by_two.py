@@ -64,6 +64,11 @@ class TwoByTwoSystem(AbstractSystem[TwoByTwoState]):
         _, residuals = self._matrix(problem, state, constants)
         return problem.require_least_squares("SpectralFlow").loss(jnp.sum(residuals * residuals))
 
+    def slope(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> Array:
+        """Gradient in the matrix, from the residuals."""
+        _, residuals = self._matrix(problem, state, constants)
+        return problem.require_least_squares("SpectralFlow").slope(residuals)
+
     def velocity(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
         """Return the derivatives of entries and determinant, and the rate at which loss is lost."""
         matrix, residuals = self._matrix(problem, state, constants)
