@@ -198,18 +198,16 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the verdicts.")] = False,
 ) -> int:
     """Ask whether training from smaller and smaller starts ends at the least norm; store curves and verdicts."""
-    import jax
-
     from .. import _checks
     from ..report import store, store_comparison
     from ..statements import compare
     from ..statements.comparison.compare import SCALES
-    from .problems import problem_of
+    from .problems import key_of, problem_of
 
     folder = store.writable(_checks.folder("out", out), ["comparison"])
     comparison = compare(
         problem_of(problem, extent, rank, observed), norm or ["nuclear"], depth or [2, 3], scales=scale or SCALES,
-        draws=draws, kind=kind, tolerance=tolerance, loss=loss, key=jax.random.key(seed), progress=not quiet,
+        draws=draws, kind=kind, tolerance=tolerance, loss=loss, key=key_of(seed), progress=not quiet,
     )  # fmt: skip
     _print_verdicts(comparison)
     print(store_comparison(comparison, folder) / store.PICTURE)
