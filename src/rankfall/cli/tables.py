@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _checks
 
-UNOBSERVED = frozenset(["", "*", "nan", "-nan", "na", "n/a", "#n/a", "#na", "null", "none", "<na>", "?", "-", "--", "."])
+UNOBSERVED = frozenset(["", *"* nan -nan na n/a #n/a #na null none <na> ? - -- .".split()])
 _EXPECTED = "a file .csv of a matrix"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)

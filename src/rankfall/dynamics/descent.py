@@ -199,7 +199,6 @@ class OptaxRule(AbstractRule[Factors, State, tuple[()]]):
             moved = jax.tree.map(lambda w, u: w + u.astype(w.dtype), place, updates)
         return steady(model.like(moved.factors), _hidden(following), go)
 
-
     def _asked(self, more: dict[str, Any]) -> dict[str, Any]:
         """Those arguments that the transformation takes."""
         if not isinstance(self.transformation, optax.GradientTransformationExtraArgs):
