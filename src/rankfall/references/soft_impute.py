@@ -18,8 +18,8 @@ from .coordinates import check_memory, hold_out, predict, share
 # The gap takes some thirty sparse products, an iteration two and the rest of it: so many iterations between two gaps.
 _EVERY = 5
 _MOST_ITERATIONS = 5000
-# Values of the path that the held-out error may rise for.
-_PATIENCE = 3
+# Values of the path that the held-out error may rise for where so many entries are held out; of fewer it rises by chance.
+_PATIENCE, _MANY_HELD_OUT = 3, 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,8 @@ class SoftImpute(AbstractReference):
     ----------
     penalty : float or "validated"
         ``"validated"``: the value of the path whose solution predicts held-out entries best; all entries are used
-        again to solve for it.
+        again to solve for it. With a thousand held-out entries or more the path is not followed once their error has
+        risen three times.
     values : int
         Number of penalties of the path, the largest first: the spectral norm of the zero-filled matrix, where the
         solution is zero. The others fall geometrically.
@@ -188,7 +189,7 @@ class SoftImpute(AbstractReference):
             error = float(np.sqrt(np.mean(off * off)))
             best, since = (solution, 0) if error < min(errors.values(), default=np.inf) else (best, since + 1)
             errors[solution.penalty] = error
-            if since == _PATIENCE:
+            if since >= _PATIENCE and best.rank and held.sum() >= _MANY_HELD_OUT:
                 break
         start = dataclasses.replace(best, fitted=predict(best.factors, seen.indices))
         return seen.minimise(best.penalty, start, self.tolerance), errors
