@@ -1,5 +1,6 @@
 """What a norm would have picked: the least of any norm or quasi-norm among the solutions."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from .norms import Norm, norm_of
 from .observations import Observations, observations_of
 from .one_parameter import certified, on_grid
 from .reweighted import reweighted
+from .units import ordinary, usual_errors
 
 # Entries of the largest matrix that is given to a general solver.
 LARGEST = 160 * 160
@@ -128,6 +130,7 @@ class NormMinimal(AbstractReference):
         assert self.expression is not None
         return values_of(self.expression, batch)
 
+    @usual_errors
     def solve(self, problem: AbstractProblem) -> Reference:
         """Find it; ``details`` tells what the solver says.
 
@@ -171,6 +174,26 @@ class NormMinimal(AbstractReference):
             status = "optimal" if found.reliable else "inaccurate"
             return answer(problem, found.matrix, value, status, began, details=found.said)
         norm = norm_of(self.norm)
+        if norm.numbers is None:
+            return self._least(norm, problem, began)  # a function, which may know units
+        units = ordinary(problem)
+        zeros = np.zeros(problem.shape)
+        if not np.any(problem.values):
+            return answer(problem, zeros, 0.0, "optimal", began, lower_bound=0.0)
+        inner = dataclasses.replace(self, tolerance=units.tolerance(self.tolerance))
+        found = inner._least(norm, units.problem, began)
+        objective, below = units.back(found.objective), units.back(found.lower_bound)
+        return answer(
+            problem,
+            units.back(found.solution),
+            objective,
+            found.status,
+            began,
+            lower_bound=below,
+            details=found.details,
+        )
+
+    def _least(self, norm: Norm, problem: AbstractProblem, began: float) -> Reference:
         if self.tolerance > 0 and norm.dual is None:
             raise ValueError(
                 f"tolerance is {self.tolerance:g}, but must be 0 for {norm.name}, which is not known to be convex."
