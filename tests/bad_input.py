@@ -239,7 +239,8 @@ CASES = {
 }  # fmt: skip
 
 COMPARISONS = {
-    "problem": [lambda p=p: compare(p) for p in (5, EYE, rf.TensorCompletion.from_dense(np.ones((2, 2, 2))),
+    "problem": [lambda p=p: compare(p) for p in (COMPLETION.from_dense(np.multiply(PROBLEM, 1e200)),
+                COMPLETION.from_dense(np.multiply(PROBLEM, 1e-200)), 5, EYE, rf.TensorCompletion.from_dense(np.ones((2, 2, 2))),
                 lambda key: 5, unequal, COMPLETION.from_dense([[0.0, NAN]]))],
     "norms ": [lambda n=n: compare(norms=n) for n in ([], "nuclear", ["x"], [None], ["nuclear", "nuclear"], [5],
                [rf.references.NormMinimal("nuclear", tolerance=0.1)], [lambda w: 0.0 * w[0, 0]])],

@@ -6,7 +6,7 @@ from .compiling import compiled, known_compiler, make_room
 from .cpus import VARIABLE, bound, cores
 from .hints import in_one_function, takes_hint
 from .interrupts import interrupts, raise_if_interrupted
-from .precision import double_precision, is_tracing
+from .precision import double_precision, is_tracing, usual_errors
 from .quiet import without_warning
 from .terminal import is_terminal
 from .threads import bounded, side_by_side
@@ -33,5 +33,6 @@ __all__ = [
     "side_by_side",
     "takes_hint",
     "threads_for",
+    "usual_errors",
     "without_warning",
 ]

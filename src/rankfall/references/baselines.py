@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from .._execution import usual_errors
 from ..problems import (
     AbstractProblem,
     LinearRegression,
@@ -13,7 +14,7 @@ from ..problems import (
     TensorSensing,
 )
 from .base import AbstractReference, Reference, answer, check_kind
-from .units import euclidean, ordinary, usual_errors
+from .units import euclidean, ordinary
 
 
 class FillWithZeros(AbstractReference):
@@ -32,7 +33,7 @@ class FillWithZeros(AbstractReference):
     2.0000000000000004
     """
 
-    @usual_errors
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completions; the objective is the Frobenius norm."""
         check_kind("FillWithZeros", problem, (MatrixCompletion, TensorCompletion))
@@ -57,7 +58,7 @@ class MinimalL2(AbstractReference):
            [2.]])
     """
 
-    @usual_errors
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completion, sensing and regression."""
         kinds = (MatrixCompletion, TensorCompletion, MatrixSensing, TensorSensing, LinearRegression)

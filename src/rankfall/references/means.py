@@ -6,10 +6,11 @@ import time
 import numpy as np
 
 from .. import _checks
+from .._execution import usual_errors
 from ..problems import AbstractProblem, MatrixCompletion, TensorCompletion
 from .base import AbstractReference, Reference, answer, check_kind
 from .coordinates import check_memory
-from .units import exponent_of, times_power, usual_errors
+from .units import exponent_of, times_power
 
 
 class MeanBaseline(AbstractReference):
@@ -24,7 +25,7 @@ class MeanBaseline(AbstractReference):
            [2., 2.]])
     """
 
-    @usual_errors
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completions; the objective is half the sum of squared residuals."""
         check_kind("MeanBaseline", problem, (MatrixCompletion, TensorCompletion))
@@ -79,7 +80,7 @@ class BiasBaseline(AbstractReference):
     def __post_init__(self) -> None:
         _checks.positive_number("ridge", self.ridge)
 
-    @usual_errors
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for matrix completion; ``details`` hold ``mean``, ``rows`` and ``columns``."""
         problem = check_kind("BiasBaseline", problem, (MatrixCompletion,))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._execution import usual_errors
 from .._types import ArrayLike
 from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
@@ -18,7 +19,7 @@ from .norms import Norm, norm_of
 from .observations import Observations, observations_of
 from .one_parameter import certified, on_grid
 from .reweighted import reweighted
-from .units import ordinary, usual_errors
+from .units import ordinary
 
 # Entries of the largest matrix that is given to a general solver.
 LARGEST = 160 * 160
@@ -130,7 +131,7 @@ class NormMinimal(AbstractReference):
         assert self.expression is not None
         return values_of(self.expression, batch)
 
-    @usual_errors
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """Find it; ``details`` tells what the solver says.
 

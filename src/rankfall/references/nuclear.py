@@ -7,11 +7,11 @@ import numpy as np
 import scipy.linalg
 
 from .. import _checks
-from .._execution import threads_for
+from .._execution import threads_for, usual_errors
 from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .observations import Observations, observations_of
-from .units import ordinary, usual_errors
+from .units import ordinary
 
 # Steps that Anderson's acceleration looks back, at first and in cases that turn out hard, and how far the residual may
 # grow before it begins anew.
@@ -85,7 +85,7 @@ class NuclearNorm(AbstractReference):
         if self.seconds is not None:
             _checks.positive_number("seconds", self.seconds)
 
-    @usual_errors
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """Find it; ``details`` tells ``steps`` and ``rank``.
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._execution import threads_for
+from .._execution import threads_for, usual_errors
 from .._types import Array
 from ..factorizations.cp import CPFactorization
 from ..problems import AbstractProblem, MatrixCompletion
 from .base import AbstractReference, Reference, answer, check_kind
 from .coordinates import check_memory, hold_out, predict, share
-from .units import exponent_of, times_power, usual_errors
+from .units import exponent_of, times_power
 
 # The gap takes some thirty sparse products, an iteration two and the rest of it: so many iterations between two gaps.
 _EVERY = 5
@@ -97,7 +97,7 @@ class SoftImpute(AbstractReference):
         share("held_out", self.held_out)
         _checks.integer("seed", self.seed, 0)
 
-    @usual_errors
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for matrix completion.
 
@@ -128,7 +128,7 @@ class SoftImpute(AbstractReference):
             )
         return self._reference(problem, found, seen.unit, began)
 
-    @usual_errors
+    @usual_errors()
     def path(self, problem: AbstractProblem) -> list[Reference]:
         """Solve for all penalties of the path, each from the solution before.
 

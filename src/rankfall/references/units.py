@@ -8,8 +8,8 @@ import numpy as np
 from .._types import Array
 from ..problems import AbstractProblem
 
-# NumPy's own answers to what is not representable, whatever the caller has asked for in the code around.
-usual_errors = np.errstate(divide="warn", over="warn", invalid="warn", under="ignore")
+# Squares of data beyond these powers of ten, and sums of many of them, leave the range of float64.
+_RANGE = 150
 
 
 class Ordinary(NamedTuple):
@@ -60,3 +60,14 @@ def euclidean(values: Array) -> float:
     """Root of the sum of squares, where the squares are beyond the range too."""
     exponent = exponent_of(values)
     return times_power(float(np.linalg.norm(times_power(np.asarray(values, dtype=np.float64), -exponent))), exponent)
+
+
+def in_range(problem: AbstractProblem) -> AbstractProblem:
+    """Return a problem whose loss is a number; refuse one of data so large or small that their squares are none."""
+    largest = float(np.max(np.abs(np.asarray(problem.values)), initial=0.0))
+    if largest and not 10.0**-_RANGE < largest < 10.0**_RANGE:
+        raise ValueError(
+            f"problem has observations of size {largest:g}, but must have some between 1e-{_RANGE} and 1e{_RANGE}, "
+            "whose squares float64 holds; divide them by a unit."
+        )
+    return problem
