@@ -111,4 +111,4 @@ def test_refusals():
 def test_unbalancedness_squares_no_difference_of_squares(unit):
     chain = [np.diag([1.0, 0.0]) * unit, 2 * np.eye(2) * unit]
     with np.errstate(over="raise", invalid="raise"):
-        np.testing.assert_allclose(rf.measures.unbalancedness(chain) / unit / unit, 5.0, rtol=1e-14)
+        np.testing.assert_allclose(unbalancedness(chain) / unit / unit, 5.0, rtol=1e-14)
