@@ -240,7 +240,8 @@ CASES = {
 
 COMPARISONS = {
     "problem": [lambda p=p: compare(p) for p in (COMPLETION.from_dense(np.multiply(PROBLEM, 1e200)),
-                COMPLETION.from_dense(np.multiply(PROBLEM, 1e-200)), 5, EYE, rf.TensorCompletion.from_dense(np.ones((2, 2, 2))),
+                COMPLETION.from_dense(np.multiply(PROBLEM, 1e-200)), 5, EYE,
+                rf.TensorCompletion.from_dense(np.ones((2, 2, 2))),
                 lambda key: 5, unequal, COMPLETION.from_dense([[0.0, NAN]]))],
     "norms ": [lambda n=n: compare(norms=n) for n in ([], "nuclear", ["x"], [None], ["nuclear", "nuclear"], [5],
                [rf.references.NormMinimal("nuclear", tolerance=0.1)], [lambda w: 0.0 * w[0, 0]])],
@@ -270,8 +271,9 @@ MODELS = {
     "network": [lambda n=n: NETWORKS.GridNetwork(n, EYE, 2) for n in (3, None, "a", EYE)],
     "widths[2]": [lambda w=w: TREE.init([3] * 4, [2, 2, w], **DRAWN) for w in (0, 1.5, "a", None, True)],
     "ranks[2]": [lambda r=r: TUCKER.init(THREE, [2, 2, r], **DRAWN) for r in (0, 1.5, "a", None, True)],
-    "start": [lambda s=s: rf.train(rf.Supervised([[1.0]], [1.0]), s, rf.GradientDescent(0.1)) for s in ("a", None, FULL)],
-    "module": [lambda m=m: NETWORKS.Network(m) for m in (3.0, None, "a")],
+    "start": [lambda s=s: rf.train(rf.Supervised([[1.0]], [1.0]), s, rf.GradientDescent(0.1)) for s in (
+              "a", None, FULL)],
+    "network ": [lambda m=m: NETWORKS.Network(m) for m in (3.0, None, "a")],
     "solver": [lambda s=s, f=f: f(solver=s) for s in (3, None, "euler") for f in (rf.GradientFlow, rf.EndToEndFlow)],
     "levels ": [lambda v=v: LEVELS(v) for v in (None, 5, "ab", EYE, [], [[EYE, EYE]], [[EYE], ROOT])]
     + [lambda: LEVELS([[EYE] * 4, [EYE] * 2])],

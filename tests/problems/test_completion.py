@@ -1,3 +1,4 @@
+import pickle
 import tracemalloc
 
 import jax
@@ -219,3 +220,20 @@ def test_measures_take_tensors():
 def test_numbers_beyond_float64_are_named_and_not_called_infinite():
     with np.errstate(all="raise"), pytest.raises(ValueError, match=r"array holds 1e\+4000, .* range of float64"):
         rf.MatrixCompletion.from_dense(np.array([[np.longdouble("1e4000"), 1], [1, 0]]))
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.vmap, jax.grad], ids=["jit", "vmap", "grad"])
+def test_methods_are_taken_by_transformations(transform):
+    problem = rf.two_by_two()
+    w = jnp.array([[7.0, 1.5], [1.0, 0.0]])
+    with jax.enable_x64(True):
+        found = transform(problem.loss)(w[None] if transform is jax.vmap else w)
+    expected = problem.gradient(np.asarray(w)) if transform is jax.grad else 0.125
+    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-6)
+
+
+def test_methods_compare_and_hash_by_their_problem():
+    one, other = rf.two_by_two(), rf.two_by_two()
+    assert one.loss == one.loss != one.gradient and hash(one.loss) == hash(one.loss)
+    assert one.loss != other.loss
+    assert float(pickle.loads(pickle.dumps(one.loss))(np.eye(2))) == float(one.loss(np.eye(2)))

@@ -6,6 +6,7 @@ from .compiling import compiled, known_compiler, make_room
 from .cpus import VARIABLE, bound, cores
 from .hints import in_one_function, takes_hint
 from .interrupts import interrupts, raise_if_interrupted
+from .methods import WithMethods
 from .precision import double_precision, is_tracing, usual_errors
 from .quiet import without_warning
 from .terminal import is_terminal
@@ -15,6 +16,7 @@ __all__ = [
     "LARGE",
     "TOGETHER",
     "VARIABLE",
+    "WithMethods",
     "alone",
     "blas_threads",
     "bound",

@@ -182,17 +182,9 @@ class NormMinimal(AbstractReference):
         if not np.any(problem.values):
             return answer(problem, zeros, 0.0, "optimal", began, lower_bound=0.0)
         inner = dataclasses.replace(self, tolerance=units.tolerance(self.tolerance))
-        found = inner._least(norm, units.problem, began)
-        objective, below = units.back(found.objective), units.back(found.lower_bound)
-        return answer(
-            problem,
-            units.back(found.solution),
-            objective,
-            found.status,
-            began,
-            lower_bound=below,
-            details=found.details,
-        )
+        least = inner._least(norm, units.problem, began)
+        matrix, objective, below = (units.back(x) for x in (least.solution, least.objective, least.lower_bound))
+        return answer(problem, matrix, objective, least.status, began, lower_bound=below, details=least.details)
 
     def _least(self, norm: Norm, problem: AbstractProblem, began: float) -> Reference:
         if self.tolerance > 0 and norm.dual is None:

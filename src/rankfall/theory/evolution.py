@@ -97,7 +97,7 @@ def _log_determinant(records: Records) -> Statement:
     """``ln|det W|`` against the integral of its rate: a spline through the records, with its own error estimate."""
     rate, log_det = _log_determinant_rate(records), records["log_abs_det"]
     off, fine = np.zeros_like(log_det), True
-    regular = np.where(records.exists, np.isfinite(log_det), True).all(axis=1)
+    regular = np.asarray((np.isfinite(log_det) | ~records.exists).all(axis=1))
     for lane, exists in enumerate(records.exists):
         count = int(exists.sum())
         if not regular[lane]:
