@@ -173,6 +173,15 @@ def test_complex_values_are_refused_and_not_cut(measure):
         trained(measure)
 
 
+def test_strict_errors_of_the_caller_end_at_train():
+    """Underflow is no fault: the loss of data of 1e-200 is zero."""
+    problem = rf.MatrixCompletion.from_dense(np.array([[np.nan, 1e-200], [1e-200, 0.0]]))
+    record = rf.Record(every=10, measures=[by_numpy])
+    with np.errstate(all="raise"):
+        run = rf.train(problem, BALANCED, rf.GradientDescent(1e-2), stop=rf.Stop(steps=20), record=record)
+    assert run.stop_reason == "steps" and np.isfinite(run.trajectory["by_numpy"]).all()
+
+
 def sparse(extent=300, share=0.015):
     """A matrix of rank 1, its diagonal and 1.5 % observed, as a tensor of order two and as a matrix."""
     rng = np.random.default_rng(0)
