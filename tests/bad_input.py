@@ -39,6 +39,14 @@ def compare(problem=None, norms=("nuclear",), depths=(2,), **options):
     return rf.compare(rf.two_by_two() if problem is None else problem, norms, depths, progress=False, **options)
 
 
+def called(name):
+    def measure(w):
+        return w[0, 0]
+
+    measure.__name__ = name
+    return measure
+
+
 COLUMNS = iter([4, 5, 5])
 
 
@@ -181,7 +189,9 @@ CASES = {
     "at_losses": [lambda a=a: rf.Record(at_losses=a) for a in ([-1.0], "a", [NAN])],
     "schatten_p": [lambda p=p: rf.Record(schatten_p=p) for p in ([0], "a", [NAN])],
     "measures": [lambda m=m: rf.Record(measures=m) for m in ("x", ["x"], [3], 5, ["NORMS"], ["ky_fan_norm"])]
-    + [lambda: train(stop=rf.Stop(steps=1), record=rf.Record(measures=[lambda w: "a"]))],
+    + [lambda: train(stop=rf.Stop(steps=1), record=rf.Record(measures=[lambda w: "a"]))]
+    + [lambda: train(stop=rf.Stop(steps=1), record=rf.Record(measures=[lambda w: 1j * w]))]
+    + [lambda n=n: train(record=rf.Record(measures=[called(n)])) for n in ("loss", "lane", "entry", "unobserved")],
     "problem": [lambda: train("x")],
     "start": [lambda: train(first=None), lambda: train(first=rf.CPFactorization([EYE, EYE]), dynamics=rf.LinearFlow())],
     "loss ": [lambda: THEORY.flow_time(TWO, THREE), lambda: THEORY.perturbed_distance_bound(TWO, THREE),
@@ -239,7 +249,9 @@ CASES = {
 }  # fmt: skip
 
 COMPARISONS = {
-    "problem": [lambda p=p: compare(p) for p in (5, EYE, rf.TensorCompletion.from_dense(np.ones((2, 2, 2))),
+    "problem": [lambda p=p: compare(p) for p in (COMPLETION.from_dense(np.multiply(PROBLEM, 1e200)),
+                COMPLETION.from_dense(np.multiply(PROBLEM, 1e-200)), 5, EYE,
+                rf.TensorCompletion.from_dense(np.ones((2, 2, 2))),
                 lambda key: 5, unequal, COMPLETION.from_dense([[0.0, NAN]]))],
     "norms ": [lambda n=n: compare(norms=n) for n in ([], "nuclear", ["x"], [None], ["nuclear", "nuclear"], [5],
                [rf.references.NormMinimal("nuclear", tolerance=0.1)], [lambda w: 0.0 * w[0, 0]])],

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse
 
 from rankfall import _checks
 
@@ -133,3 +134,24 @@ def test_what_came_is_one_short_line():
     assert _checks.shortened(np.float64(2)) == "2.0"
     assert len(_checks.shortened(list(range(1000)))) == 80
     assert _checks.shortened(*HUGE.values) == "an object of type int"
+
+
+def test_a_sparse_matrix_is_refused_with_the_way_to_convert_it():
+    with pytest.raises(ValueError, match=r"^w is .*; a sparse one turns into it with \.toarray\(\)\.$"):
+        _checks.real("w", scipy.sparse.csr_array(np.eye(2)))
+
+
+def test_what_an_object_raises_of_its_own_becomes_a_sentence():
+    class Faulty:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("of its own")
+
+    with pytest.raises(ValueError, match="^w is .*, but must be an array of real numbers"):
+        _checks.real("w", Faulty())
+
+
+def test_a_key_of_the_old_kind_is_refused_with_the_way_to_convert_it():
+    old = jax.random.PRNGKey(3)
+    with pytest.raises(ValueError, match=r"^key is .*; jax\.random\.wrap_key_data\(old\) turns"):
+        _checks.key("key", old)
+    _checks.key("key", jax.random.wrap_key_data(old))

@@ -61,10 +61,13 @@ def finite(name: str, value: np.ndarray, remedy: str = "") -> None:
 
 
 def array(name: str, value: object, expected: str = _NUMBERS) -> np.ndarray:
-    """Return what NumPy makes of a value; refuse what it makes nothing of, such as rows of unequal length."""
+    """Return what NumPy makes of a value; refuse what it makes nothing of, such as rows of unequal length.
+
+    A tensor of PyTorch may be on another device, or a part of what is differentiated: its numbers are taken.
+    """
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError, OverflowError):
+        return np.asarray(_detached(value))
+    except Exception:  # an array of another library may raise whatever it likes
         raise ValueError(f"{name} is {shortened(value)}, but must be {expected}.") from None
 
 
@@ -77,12 +80,19 @@ def real(name: str, value: object, dtype: DTypeLike = np.float64) -> np.ndarray:
     came = _without_na(array(name, value))
     try:
         # Words among objects would turn into numbers.
-        good = came.dtype.kind in "biufO" and not any(isinstance(x, str | bytes) for x in _objects(came))
-        converted = came.astype(np.float64) if good else None
+        good = _numeric(came.dtype) and not any(isinstance(x, str | bytes) for x in _objects(came))
+        with np.errstate(over="ignore"):
+            converted = came.astype(np.float64) if good else None
     except (TypeError, ValueError, OverflowError):
         converted = None
     if converted is None:
-        raise ValueError(f"{name} is {shortened(value)}, but must be {_NUMBERS}.")
+        sparse = "; a sparse one turns into it with .toarray()" if callable(getattr(value, "toarray", None)) else ""
+        raise ValueError(f"{name} is {shortened(value)}, but must be {_NUMBERS}{sparse}.")
+    if came.dtype == np.longdouble and (np.isinf(converted) & np.isfinite(came)).any():
+        largest = came[np.isinf(converted) & np.isfinite(came)][0]
+        raise ValueError(
+            f"{name} holds {largest!s}, but must stay within the range of float64 (1.8e308); divide the data by a unit."
+        )
     if np.ma.isMaskedArray(value):
         converted = np.where(np.ma.getmaskarray(value), np.nan, converted)
     if np.dtype(dtype) == np.float64:
@@ -258,7 +268,9 @@ def key(name: str, value: object, lanes: bool = False) -> None:
     else:
         return
     kinds = "a key or an array of keys" if lanes else "a single key"
-    raise ValueError(f"{name} {came}, but must be {kinds}; make one with jax.random.key(0).")
+    old = isinstance(value, jax.Array) and value.dtype == jnp.uint32
+    remedy = "jax.random.wrap_key_data(old) turns one of jax.random.PRNGKey into it" if old else "make one with"
+    raise ValueError(f"{name} {came}, but must be {kinds}; {remedy}{'' if old else ' jax.random.key(0)'}.")
 
 
 def not_traced(name: str, value: object, remedy: str = "") -> None:
@@ -318,6 +330,22 @@ def _without_na(came: np.ndarray) -> np.ndarray:
         return came
     missing = [x is pandas.NA for x in came.flat]
     return np.where(np.reshape(missing, came.shape), np.nan, came) if any(missing) else came
+
+
+def _detached(value: Any) -> Any:
+    """Return the array of NumPy that a tensor of PyTorch holds, any other value as it is."""
+    if isinstance(value, np.ndarray | jax.Array) or not all(hasattr(value, n) for n in ("detach", "cpu", "numpy")):
+        return value
+    plain = value.detach().cpu()
+    try:
+        return plain.numpy()
+    except TypeError:  # bfloat16, which NumPy does not know
+        return plain.double().numpy()
+
+
+def _numeric(kind: np.dtype) -> bool:
+    """Whether an array of this kind may hold real numbers: those of NumPy, bfloat16 and its like, and objects."""
+    return kind.kind in "biufO" or jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)
 
 
 def _objects(came: np.ndarray) -> Iterable[Any]:

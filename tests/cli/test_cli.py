@@ -1,3 +1,6 @@
+import contextlib
+import errno
+import io
 import json
 import os
 import signal
@@ -10,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 import rankfall
 import rankfall.report
@@ -212,6 +216,50 @@ def test_output_that_cannot_be_written(tmp_path, words):
         )
     assert done.returncode == 2
     assert done.stderr.startswith("rankfall: ") and done.stderr.count("\n") == 1
+
+
+class Closed(io.StringIO):
+    """A standard output whose reader has gone."""
+
+    def write(self, text):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+SMALL = ["compare", "two-by-two", "--draws", "1", "--depth", "2", "--scale", "1e-2", "--scale", "1e-3", "--quiet"]
+
+
+@pytest.mark.parametrize("words, stored", [(SMALL, "out/comparison/data.nc"), (["verify", "rank-of-solutions", "--json",
+                         "c.json"], "c.json"), (["reproduce", "solution-set"], "out/report.html")])  # fmt: skip
+def test_results_are_stored_before_anything_is_printed(words, stored, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", Closed())
+    # Rich gives such a stream's number to the null device, and leaves; a plain print is an error with a sentence.
+    with contextlib.suppress(SystemExit):
+        assert main(words) == 2
+    assert (tmp_path / stored).stat().st_size > 0
+
+
+def test_a_backend_that_is_not_installed_keeps_nothing_from_being_drawn(tmp_path):
+    path = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "rankfall", "reproduce", "solution-set", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        env=os.environ | {"PYTHONPATH": path, "MPLBACKEND": "module://no_such_backend.anywhere"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "solution-set" / "figure.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_in_a_sentence(tmp_path, monkeypatch, capsys):
+    def failing(*arguments, **options):
+        raise RuntimeError("no LaTeX")
+
+    monkeypatch.setattr(Figure, "savefig", failing)
+    assert main(["reproduce", "solution-set", "--quiet", "--out", str(tmp_path)]) == 0
+    sentence = "solution-set is stored without a picture, which could not be drawn (RuntimeError: no LaTeX)."
+    assert capsys.readouterr().err == f"rankfall: {sentence}\n"
 
 
 def test_solution_set_alone(tmp_path):

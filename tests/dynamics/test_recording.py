@@ -1,5 +1,7 @@
 """What is recorded of which model on which problem; and matrices on problems of tensors."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -87,6 +89,97 @@ def test_measures_of_users_have_numbered_dimensions():
     run = rf.train(cube, start, rf.AdaptiveDescent(), stop=rf.Stop(steps=2), record=record)
     assert run.trajectory["end_to_end"].dims == ("lane", "record", "mode_0", "mode_1", "mode_2")
     assert "singular_values" not in run.trajectory and "effective_rank" not in run.trajectory
+
+
+def by_numpy(w):
+    return float(np.linalg.norm(w))
+
+
+TWO = rf.two_by_two()
+BALANCED = rf.MatrixFactorization.init((2, 2), 2, kind="balanced", scale=1e-2, det_sign=1, key=KEY)
+
+
+def trained(*measures, dynamics=None):
+    dynamics = rf.GradientDescent(1e-2) if dynamics is None else dynamics
+    record = rf.Record(every=10, measures=measures)
+    return rf.train(TWO, BALANCED, dynamics, stop=rf.Stop(steps=20), record=record, progress=False)
+
+
+def test_measures_of_one_name_are_all_stored():
+    quasi = [functools.partial(rf.measures.schatten_norm, p=p) for p in (0.7, 0.3)]
+    mixed = [lambda w: w.sum(), lambda w: float(np.asarray(w).max()), lambda w: w.min()]
+    run = trained(*mixed, *quasi, by_numpy, by_numpy, "end_to_end")
+    end = run.trajectory.isel(lane=0, record=-1)
+    w = run.final.full()
+    expected = {"<lambda>": w.sum(), "<lambda>_2": w.max(), "<lambda>_3": w.min(), "by_numpy": np.linalg.norm(w)}
+    expected |= {"measure": rf.measures.schatten_norm(w, 0.7), "measure_2": rf.measures.schatten_norm(w, 0.3)}
+    for name, value in expected.items():
+        np.testing.assert_allclose(end[name], value, rtol=1e-9)
+    np.testing.assert_allclose(end["by_numpy_2"], end["by_numpy"], rtol=0)
+
+
+def called(name, function=None):
+    def measure(w):
+        return w.sum() if function is None else function(w)
+
+    measure.__name__ = name
+    return measure
+
+
+@pytest.mark.parametrize("function", [None, by_numpy], ids=["compiled", "by hand"])
+def test_no_measure_takes_the_name_of_what_is_recorded_anyway(function):
+    taken = set(trained().trajectory.variables) | set(trained(dynamics=rf.AdaptiveDescent()).trajectory.variables)
+    for name in {*taken, "lane", "record", "end_to_end", "log_singular_values", "energy_error", "held_out_error"}:
+        with pytest.raises(ValueError, match=f"measures holds a function called {name}, .* my_{name}"):
+            trained(called(name, function))
+
+
+class Watching(rf.AdaptiveDescent):
+    """A rule of a user's own, which records more than the package knows of."""
+
+    def rule(self, problem, start):
+        inner = super().rule(problem, start)
+
+        class Rule(type(inner)):
+            def observe(self, problem, model, state):
+                model, own = super().observe(problem, model, state)
+                return model, own | {"half_loss": own["loss"] / 2}
+
+        return Rule(**vars(inner))
+
+
+@pytest.mark.parametrize("function", [None, by_numpy], ids=["compiled", "by hand"])
+def test_no_measure_takes_the_name_of_what_a_rule_records(function):
+    assert "half_loss" in trained(dynamics=Watching()).trajectory
+    with pytest.raises(ValueError, match="measures holds a function called half_loss"):
+        trained(called("half_loss", function), dynamics=Watching())
+
+
+def test_functions_of_the_package_are_taken_under_their_names():
+    run = trained(rf.measures.effective_rank, rf.measures.stable_rank)
+    w = run.final.full()
+    np.testing.assert_allclose(run.trajectory["effective_rank"][0, -1], rf.measures.effective_rank(w), rtol=1e-9)
+    np.testing.assert_allclose(run.trajectory["stable_rank"][0, -1], rf.measures.stable_rank(w), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [lambda w: jnp.linalg.eigvals(w), lambda w: np.linalg.eigvals(np.asarray(w) + [[0, -9], [9, 0]]),
+     lambda w: complex(float(np.asarray(w).sum()), 1.0)],
+    ids=["compiled", "arrays of NumPy", "numbers"],
+)  # fmt: skip
+def test_complex_values_are_refused_and_not_cut(measure):
+    with pytest.raises(ValueError, match="measures holds <lambda>, which g.*real number"):
+        trained(measure)
+
+
+def test_strict_errors_of_the_caller_end_at_train():
+    """Underflow is no fault: the loss of data of 1e-200 is zero."""
+    problem = rf.MatrixCompletion.from_dense(np.array([[np.nan, 1e-200], [1e-200, 0.0]]))
+    record = rf.Record(every=10, measures=[by_numpy])
+    with np.errstate(all="raise"):
+        run = rf.train(problem, BALANCED, rf.GradientDescent(1e-2), stop=rf.Stop(steps=20), record=record)
+    assert run.stop_reason == "steps" and np.isfinite(run.trajectory["by_numpy"]).all()
 
 
 def sparse(extent=300, share=0.015):

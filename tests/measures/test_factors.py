@@ -105,3 +105,10 @@ def test_refusals():
         signed_log_det(chain((2, 4, 3)))
     with pytest.raises(ValueError, match=r"factors\[1\] has shape"):
         det_sign([np.eye(2), np.ones(2)])
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e100])
+def test_unbalancedness_squares_no_difference_of_squares(unit):
+    chain = [np.diag([1.0, 0.0]) * unit, 2 * np.eye(2) * unit]
+    with np.errstate(over="raise", invalid="raise"):
+        np.testing.assert_allclose(unbalancedness(chain) / unit / unit, 5.0, rtol=1e-14)

@@ -1,7 +1,9 @@
+import pickle
 import tracemalloc
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -164,3 +166,74 @@ def test_a_large_matrix_takes_memory_by_its_observations():
     tracemalloc.stop()
     assert peak < 1e6 and problem.unobserved_indices is None and problem.mask is None
     assert rf.theory.family.family(rf.MatrixCompletion.from_coo([[0, 0]], [1.0], (2000, 2000))) is None
+
+
+class Tensor:
+    """As PyTorch's: with the operations between it and NumPy, and its refusals."""
+
+    def __init__(self, array, grad=True, device="cuda"):
+        self.array, self.grad, self.device = np.asarray(array), grad, device
+
+    def detach(self):
+        return Tensor(self.array, False, self.device)
+
+    def cpu(self):
+        return Tensor(self.array, self.grad, "cpu")
+
+    def double(self):
+        return Tensor(self.array.astype(float), self.grad, self.device)
+
+    def numpy(self):
+        if self.grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.device != "cpu" or self.array.dtype.kind == "V":
+            raise TypeError("can't convert cuda:0 device type tensor to numpy, or Got unsupported ScalarType BFloat16")
+        return self.array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.numpy()
+
+
+DENSE = np.array([[NAN, 1.5], [1.0, 0.0]])
+CONTAINERS = {
+    "tensor": Tensor(DENSE),
+    "half tensor": Tensor(DENSE.astype(ml_dtypes.bfloat16)),
+    "bfloat16": DENSE.astype(ml_dtypes.bfloat16),
+    "bfloat16 of JAX": jnp.asarray(DENSE, dtype=jnp.bfloat16),
+    "float16": DENSE.astype(np.float16),
+    "longdouble": DENSE.astype(np.longdouble),
+    "other byte order": DENSE.astype(">f8"),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers_of_numbers_are_taken(name):
+    problem = rf.MatrixCompletion.from_dense(CONTAINERS[name])
+    np.testing.assert_array_equal(problem.values, [1.5, 1.0, 0.0])
+    assert problem.values.dtype == np.float64
+
+
+def test_measures_take_tensors():
+    assert float(rf.measures.frobenius_norm(Tensor([[3.0, 0.0], [0.0, 4.0]]))) == 5
+
+
+def test_numbers_beyond_float64_are_named_and_not_called_infinite():
+    with np.errstate(all="raise"), pytest.raises(ValueError, match=r"array holds 1e\+4000, .* range of float64"):
+        rf.MatrixCompletion.from_dense(np.array([[np.longdouble("1e4000"), 1], [1, 0]]))
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.vmap, jax.grad], ids=["jit", "vmap", "grad"])
+def test_methods_are_taken_by_transformations(transform):
+    problem = rf.two_by_two()
+    w = jnp.array([[7.0, 1.5], [1.0, 0.0]])
+    with jax.enable_x64(True):
+        found = transform(problem.loss)(w[None] if transform is jax.vmap else w)
+    expected = problem.gradient(np.asarray(w)) if transform is jax.grad else 0.125
+    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=1e-6)
+
+
+def test_methods_compare_and_hash_by_their_problem():
+    one, other = rf.two_by_two(), rf.two_by_two()
+    assert one.loss == one.loss != one.gradient and hash(one.loss) == hash(one.loss)
+    assert one.loss != other.loss
+    assert float(pickle.loads(pickle.dumps(one.loss))(np.eye(2))) == float(one.loss(np.eye(2)))

@@ -1,4 +1,5 @@
 import errno
+import io
 import json
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from rankfall.report import reproduce
+from rankfall.plots import NotDrawn
+from rankfall.report import reproduce, stored_names, write_page
 
 
 def test_stores_data_figures_and_claims(tiny, tmp_path):
@@ -70,6 +72,29 @@ def test_a_disk_that_fills_up_is_one_sentence_and_leaves_nothing(tiny, tmp_path,
     with pytest.raises(ValueError, match=r"^out is .* cannot be written \(No space left on device\); choose another"):
         reproduce(["tiny-one"], tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["draw", "savefig"])
+def test_a_picture_that_cannot_be_drawn_costs_no_data(tiny, tmp_path, monkeypatch, where):
+    def failing(*arguments, **options):
+        raise RuntimeError("Failed to process string with tex because latex could not be found")
+
+    monkeypatch.setattr(type(tiny) if where == "draw" else Figure, where, failing)
+    with pytest.warns(NotDrawn, match=r"tiny-one is stored without a picture, .*RuntimeError: .*latex could not"):
+        claims = reproduce(["tiny-one"], tmp_path)
+    assert len(claims) == 2
+    assert sorted(p.name for p in (tmp_path / "tiny-one").iterdir()) == ["claims.json", "data.nc"]
+    assert stored_names(tmp_path) == ["tiny-one"]
+    assert "could not be drawn" in write_page(tmp_path, ["tiny-one"]).read_text()
+
+
+def test_a_console_that_is_closed_ends_nothing(tiny, tmp_path):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    reproduce(["tiny-one", "tiny-two"], tmp_path, console=Console(file=Closed()))
+    assert stored_names(tmp_path) == ["tiny-one", "tiny-two"]
 
 
 def test_result_before_a_failure_stays(tiny, tmp_path):

@@ -3,6 +3,7 @@
 import json
 
 import jax
+import numpy as np
 import pytest
 
 from rankfall.cli import main
@@ -60,6 +61,23 @@ def test_statements_of_experiments_come_last(monkeypatch):
     monkeypatch.setattr("rankfall.statements.STATEMENTS", {"mine": list})
     asked = []
     assert verify(say=asked.append, also={"other": list}) == [] and asked == ["mine", "other"]
+
+
+def test_a_statement_that_crashes_is_a_claim_that_fails(monkeypatch, capsys):
+    def crash():
+        raise np.linalg.LinAlgError("Eigenvalues did not\nconverge")
+
+    monkeypatch.setitem(STATEMENTS, "theorem-1", crash)
+    assert main(["verify", "theorem-1", "rank-of-solutions", "--quiet"]) == 1
+    said = capsys.readouterr().out
+    assert "theorem-1: DOES NOT HOLD" in said and "measured LinAlgError: Eigenvalues did not converge" in said
+    assert said.splitlines()[-1].startswith("1 of 2")
+
+    def lacking():
+        raise ModuleNotFoundError("CVXPY is not installed")
+
+    monkeypatch.setitem(STATEMENTS, "theorem-1", lacking)
+    assert main(["verify", "theorem-1", "--quiet"]) == 2 and "CVXPY" in capsys.readouterr().err
 
 
 def test_mistakes(tmp_path, capsys):

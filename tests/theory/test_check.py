@@ -438,3 +438,13 @@ def test_the_family_is_recognised_however_the_problem_was_built():
         None,
     ):
         assert family(other) is None
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_a_singular_start_is_checked_without_a_warning(depth):
+    start = rf.MatrixFactorization([np.full((2, 2), 0.1)] * depth)
+    run = rf.train(BASE, start, rf.SpectralFlow(), stop=rf.Stop(loss=1e-3), record=RECORD, progress=False)
+    with np.errstate(divide="raise", invalid="raise", over="raise"):
+        claims = {claim.name: claim for claim in rf.theory.check(run)}
+    assert not claims["determinant-sign"].holds and claims["determinant-sign"].measured == 0
+    assert "the matrix is singular, and ln|det W| infinite" in claims["log-determinant"].reason

@@ -6,7 +6,8 @@ from .compiling import compiled, known_compiler, make_room
 from .cpus import VARIABLE, bound, cores
 from .hints import in_one_function, takes_hint
 from .interrupts import interrupts, raise_if_interrupted
-from .precision import double_precision, is_tracing
+from .methods import WithMethods
+from .precision import double_precision, is_tracing, usual_errors
 from .quiet import without_warning
 from .terminal import is_terminal
 from .threads import bounded, side_by_side
@@ -15,6 +16,7 @@ __all__ = [
     "LARGE",
     "TOGETHER",
     "VARIABLE",
+    "WithMethods",
     "alone",
     "blas_threads",
     "bound",
@@ -33,5 +35,6 @@ __all__ = [
     "side_by_side",
     "takes_hint",
     "threads_for",
+    "usual_errors",
     "without_warning",
 ]

@@ -4,13 +4,16 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .._execution import VARIABLE, bound, bounded, cores
+from ..plots import NotDrawn
 from .files import offer, takes_files
 
 if TYPE_CHECKING:
@@ -66,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from ..talk import EXPERIMENTS
 
             offer(EXPERIMENTS.files())
-        with bounded():
+        with bounded(), warnings.catch_warnings():
+            warnings.simplefilter("always", NotDrawn)
+            warnings.showwarning = partial(_warned, warnings.showwarning)
             status = app(words, prog_name="rankfall", standalone_mode=False) or 0
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk behind it is found out here rather than after the end
@@ -84,6 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if status == 130:
         print("Interrupted: what was complete is stored, nothing half-written stays behind.", file=sys.stderr)
     return int(status)
+
+
+def _warned(usual: Callable[..., None], message: Warning | str, category: type[Warning], *more: Any) -> None:
+    """Show a warning of the package's own as a sentence, any other as usual."""
+    if issubclass(category, NotDrawn):
+        print(f"rankfall: {message}", file=sys.stderr)
+    else:
+        usual(message, category, *more)
 
 
 def _mistake(sentence: str) -> int:
@@ -137,9 +150,12 @@ def reproduce(
     console = Console(markup=False, highlight=False)
     wanted = names or list(talk.EXPERIMENTS)
     claims = reproduce(wanted, out, full=full, console=None if quiet else console, progress=not quiet, **files)
-    _print_claims(claims)
-    console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
-    print(write_page(out, _stored(out)))  # alone on a line and never wrapped, to be copied
+    try:
+        page = write_page(out, _stored(out))  # before anything is printed, which a closed pipe may end
+    finally:
+        _print_claims(claims)
+        console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
+    print(page)  # alone on a line and never wrapped, to be copied
     return 0 if all(claim.ok for _, claim in claims) else 1
 
 
@@ -156,13 +172,20 @@ def verify(
     from ..statements import verify
 
     console = Console(markup=False, highlight=False, stderr=True)
-    say = None if quiet else lambda name: console.print(f"checking {name}")
-    claims = verify(names, say, talk.EXPERIMENTS.statements())
-    _print_statements(claims)
-    failed = [name for name, claim in claims if not claim.ok]
-    print(f"{len(claims) - len(failed)} of {len(claims)} statements hold where they must and fail where they must.")
-    if json is not None:
-        _write_claims(json, claims)
+
+    def say(name: str) -> None:
+        # Rich leaves the process where a pipe is closed, but a line of progress is not worth the claims.
+        with contextlib.suppress(OSError, SystemExit):
+            console.print(f"checking {name}")
+
+    claims = verify(names, None if quiet else say, talk.EXPERIMENTS.statements())
+    try:
+        if json is not None:
+            _write_claims(json, claims)  # before anything is printed, which a closed pipe may end
+    finally:
+        _print_statements(claims)
+        failed = [name for name, claim in claims if not claim.ok]
+        print(f"{len(claims) - len(failed)} of {len(claims)} statements hold where they must and fail where they must.")
     return 1 if failed else 0
 
 
@@ -198,21 +221,20 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the verdicts.")] = False,
 ) -> int:
     """Ask whether training from smaller and smaller starts ends at the least norm; store curves and verdicts."""
-    import jax
-
     from .. import _checks
     from ..report import store, store_comparison
     from ..statements import compare
     from ..statements.comparison.compare import SCALES
-    from .problems import problem_of
+    from .problems import key_of, problem_of
 
     folder = store.writable(_checks.folder("out", out), ["comparison"])
     comparison = compare(
         problem_of(problem, extent, rank, observed), norm or ["nuclear"], depth or [2, 3], scales=scale or SCALES,
-        draws=draws, kind=kind, tolerance=tolerance, loss=loss, key=jax.random.key(seed), progress=not quiet,
+        draws=draws, kind=kind, tolerance=tolerance, loss=loss, key=key_of(seed), progress=not quiet,
     )  # fmt: skip
+    stored = store_comparison(comparison, folder)  # before anything is printed, which a closed pipe may end
     _print_verdicts(comparison)
-    print(store_comparison(comparison, folder) / store.PICTURE)
+    print(stored / store.PICTURE if (stored / store.PICTURE).exists() else stored)
     return 0
 
 

@@ -127,7 +127,7 @@ class Batch(abc.ABC):
         )
         kept = {name: np.asarray(value)[: int(count)] for name, value in buffer.items()}
         where = np.nonzero(kept.pop("recorded"))
-        values = by_hand(self.record, {name: value[where] for name, value in kept.items()})
+        values = by_hand(self.record, {name: value[where] for name, value in kept.items()}, self.form.probes)
         ids = self.lane_ids[where[1]]
         self.pieces.append(self._timed(values, ids) | {"lane": self.group[ids]})
         return lanes

@@ -147,7 +147,7 @@ class _ClosedBatch:
             values["held_out_error"] = np.sqrt((missed * missed).mean(axis=-1))
         values["loss"] = np.array([_loss(spectrum, t) for t in times]).astype(self.problem.dtype)
         values |= {"time": times, "step": np.arange(len(times)), "lane": np.full(len(times), lane)}
-        self.pieces.append(by_hand(self.record, values))
+        self.pieces.append(by_hand(self.record, values, chosen))
         self.ends.append(path[-1])
         self.code.append(reason)
 

@@ -16,6 +16,7 @@ from .._execution import alone, compiled, in_one_function, lanes_together
 from .._types import Array
 from ..problems import AbstractProblem
 from .blocks import in_blocks
+from .recording import refuse_taken
 from .rules import AbstractRule, Limits, choose
 from .stopping import DIVERGED, FLOW_TIME, LOSS, RUNNING, STALLED, STATIONARY, STEPS
 
@@ -254,6 +255,7 @@ def _record(
             own = {**own, "held_out_error": jnp.sqrt(jnp.mean(missed * missed))}
         end_to_end = problem.end_to_end(seen)
         values = {name: probe(problem, seen, end_to_end) for name, probe in form.probes}
+        refuse_taken(form.probes, own)
         return {"loss": problem.loss_of(seen), **values, **own}
 
     values = lanes_together(of_lane, form.axis)(lanes.model, lanes.rule_state)

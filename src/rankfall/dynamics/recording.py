@@ -2,7 +2,8 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,12 @@ def _of_one_matrix(name: str) -> bool:
     return first.name == "matrix" and all(p.default is not p.empty for p in rest)
 
 
+# What every trajectory, or what follows from it, calls its own; a function of the user's has another name.
+RESERVED = frozenset(
+    "loss step time lane record recorded stop_reason p singular_values log_singular_values effective_rank "
+    "schatten_norm distance_to_infimal_rank rank_suboptimality held_out_error log_loss step_size rejected_steps "
+    "dissipated energy_error balance_drift".split()
+)
 BY_NAME = ("end_to_end", *(name for name in measures.__all__ if _of_one_matrix(name)))
 
 
@@ -52,21 +59,26 @@ class Record:
     measures : sequence of str or callable
         Added measures: ``"end_to_end"``, names of `rankfall.measures` functions of a single matrix (``"stable_rank"``),
         norms by name as in `rankfall.measures.norm` (``"nuclear"``, ``"schatten-0.5"``, ``"ky-fan-1"``), or your own
-        functions of the end-to-end matrix, stored under their names. Functions of JAX arrays run inside the compiled
-        loop; those that need NumPy arrays run on the recorded matrices between its chunks.
+        functions of the end-to-end matrix, of real values, stored under their names. A second function of one name
+        (two lambdas) is stored as ``"NAME_2"``; what has no name (a ``functools.partial``) is called ``"measure"``.
+        Functions of JAX arrays run inside the compiled loop; those that need NumPy arrays run on the recorded matrices
+        between its chunks.
     schatten_p : sequence of float
         The ``p`` of the recorded Schatten norms, each positive.
 
     Raises
     ------
     ValueError
-        If a number is out of range or a measure's name is unknown.
+        If a number is out of range or a measure's name is unknown. If a function has a name that the trajectory uses
+        itself, such as ``loss``: here, or by `rankfall.train` where that depends on the problem and the start.
 
     Examples
     --------
     >>> import rankfall as rf
     >>> rf.Record(at_losses=[1e-1, 1e-2]).every is None
     True
+    >>> rf.Record(measures=["nuclear", lambda w: w.max(), lambda w: w.min()]).names()
+    ['nuclear', '<lambda>', '<lambda>_2']
     """
 
     every: int | None = None
@@ -96,6 +108,33 @@ class Record:
                     "norms by name (such as 'nuclear', 'schatten-0.5', 'entrywise-1', 'ky-fan-2'), or names out of "
                     f"{', '.join(BY_NAME)}{nearest(measure, BY_NAME)}."
                 )
+        refuse_names(self, RESERVED)
+
+    def names(self) -> list[str]:
+        """Names that the values of ``measures`` are stored under, each once.
+
+        Returns
+        -------
+        list of str
+            One for each measure, in their order.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> rf.Record(measures=["end_to_end", abs]).names()
+        ['end_to_end', 'abs']
+        """
+        found: list[str] = []
+        listed = [m for m in self.measures if isinstance(m, str)]
+        for measure in self.measures:
+            if isinstance(measure, str):
+                found.append(measure)
+                continue
+            name, count = str(getattr(measure, "__name__", "measure")), 1
+            while (numbered := name if count == 1 else f"{name}_{count}") in (*found, *listed):
+                count += 1
+            found.append(numbered)
+        return found
 
     def levels(self) -> np.ndarray:
         """Loss levels, highest first."""
@@ -116,7 +155,9 @@ def probes(record: Record, problem: AbstractProblem, model: AbstractModel) -> tu
     """Return the named functions ``(problem, model, end_to_end) -> array`` of one lane that the compiled loop calls."""
     chosen: dict[str, Measured] = {probe.name: _OfModel(probe.function) for probe in model.probes()}
     chosen |= {probe.name: _OfProblem(probe.function) for probe in problem_probes(problem)}
-    for measure in record.measures:
+    inner = {name for names in dimensions(problem, model).values() for name in names}
+    refuse_names(record, {"end_to_end", *chosen, *inner})
+    for name, measure in zip(record.names(), record.measures, strict=True):
         if measure == "end_to_end":
             chosen["end_to_end"] = _end_to_end
         elif isinstance(measure, str):
@@ -125,12 +166,34 @@ def probes(record: Record, problem: AbstractProblem, model: AbstractModel) -> tu
                     f"measures holds {measure!r}, which is one of matrices, but the problem's shape is "
                     f"{problem.shape}; give a function of the tensor."
                 )
-            chosen[measure] = _Of(measure_of(measure))
-        elif _compiles(measure, problem.shape, problem.dtype):
-            chosen[name_of(measure)] = _Of(measure)
+            chosen[name] = _Of(measure_of(measure))
+        elif _compiles(name, measure, problem.shape, problem.dtype):
+            chosen[name] = _Of(measure)
         else:
             chosen[AT_HAND] = _end_to_end
     return tuple(chosen.items())
+
+
+def refuse_names(record: Record, taken: Collection[str]) -> None:
+    """Refuse functions under names that a trajectory has for something else: one of both would be lost."""
+    for name, measure in zip(record.names(), record.measures, strict=True):
+        # The package's own function of that name means the same.
+        if name in taken and callable(measure) and measure is not getattr(measures, name, None):
+            _refuse_name(name)
+
+
+def refuse_taken(chosen: Sequence[tuple[str, Measured]], own: Collection[str]) -> None:
+    """Refuse the names that a rule records under, which are known where it is compiled."""
+    for name, probe in chosen:
+        if name in own and isinstance(probe, _Of):
+            _refuse_name(name)
+
+
+def _refuse_name(name: str) -> NoReturn:
+    raise ValueError(
+        f"measures holds a function called {name}, but the trajectory has something else under that name; give the "
+        f"function another, such as my_{name}."
+    )
 
 
 def measure_of(name: str) -> Callable[[Array], Array]:
@@ -160,40 +223,50 @@ def problem_probes(problem: AbstractProblem) -> list[Probe]:
 AT_HAND = "_end_to_end_at_hand"
 
 
-def by_hand(record: Record, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Put what functions of NumPy arrays make of the recorded matrices in the place of these."""
+def by_hand(
+    record: Record, values: dict[str, np.ndarray], chosen: Sequence[tuple[str, Measured]]
+) -> dict[str, np.ndarray]:
+    """Put what functions of NumPy arrays, those not chosen for the loop, make of recorded matrices in their place."""
     if AT_HAND not in values:
         return values
-    matrices = values.pop(AT_HAND)
-    for measure in record.measures:
-        if callable(measure) and name_of(measure) not in values:
-            values[name_of(measure)] = _numbers(measure, matrices)
+    matrices, compiled = values.pop(AT_HAND), dict(chosen)
+    for name, measure in zip(record.names(), record.measures, strict=True):
+        if callable(measure) and name not in compiled:
+            if name in values:
+                _refuse_name(name)
+            values[name] = _numbers(name, measure, matrices)
     return values
 
 
-def name_of(measure: Callable[[Array], Array]) -> str:
-    """Name under which a function's values are stored."""
-    return str(getattr(measure, "__name__", "measure"))
-
-
-def _compiles(measure: Callable[[Array], Array], shape: tuple[int, ...], dtype: str) -> bool:
+def _compiles(name: str, measure: Callable[[Array], Array], shape: tuple[int, ...], dtype: str) -> bool:
     """Whether JAX can trace a function of a matrix; one that cannot be traced may still take NumPy arrays."""
     try:
         found = jax.eval_shape(measure, jax.ShapeDtypeStruct(shape, dtype))
     except Exception:
         return False
-    return hasattr(found, "shape")
+    if not hasattr(found, "shape"):
+        return False
+    if jnp.issubdtype(found.dtype, jnp.complexfloating):
+        _refuse_values(name, f"gives complex numbers ({found.dtype})")
+    return True
 
 
-def _numbers(measure: Callable[[Array], Array], matrices: np.ndarray) -> np.ndarray:
+def _numbers(name: str, measure: Callable[[Array], Array], matrices: np.ndarray) -> np.ndarray:
     found = [measure(w) for w in matrices]
     try:
-        return np.array(found, dtype=np.float64)
+        stacked = np.array(found)
+        if stacked.dtype.kind != "c":
+            return stacked.astype(np.float64)
     except (TypeError, ValueError):
-        raise ValueError(
-            f"measures holds {name_of(measure)}, which gave {_checks.shortened(found[-1])}, but a function of NumPy "
-            "arrays must give a real number for a matrix, or as many for every matrix."
-        ) from None
+        pass
+    _refuse_values(name, f"gave {_checks.shortened(found[-1])}")
+
+
+def _refuse_values(name: str, came: str) -> NoReturn:
+    raise ValueError(
+        f"measures holds {name}, which {came}, but a function must give a real number for a matrix, or as many for "
+        "every matrix (of complex ones take abs, or real and imaginary parts)."
+    )
 
 
 # Functions as the loop calls them. They compare by what they hold, so that compiled loops are reused.

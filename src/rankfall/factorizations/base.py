@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from .. import _checks, measures
+from .._execution import WithMethods
 from .._types import Array, ArrayLike, Probe, Self
 from ..problems import AbstractProblem
 
@@ -24,7 +25,7 @@ _FORMED = 2**22
 SPECTRUM = ("singular_value",)
 
 
-class AbstractModel(eqx.Module):
+class AbstractModel(WithMethods):
     """What is trained: parameters, and the end-to-end matrix or tensor that they stand for.
 
     A model is a pytree whose leaves are arrays, of one model or of many (lanes, a leading axis of every array).

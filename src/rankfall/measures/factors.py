@@ -12,6 +12,7 @@ import numpy as np
 from .. import _checks
 from .._types import Array, Scalars, SquareMatrices
 from ._namespace import matrices, namespace
+from .norms import frobenius_norm
 
 
 def signed_log_det(factors: Sequence[Any]) -> tuple[Scalars, Scalars]:
@@ -148,7 +149,7 @@ def unbalancedness(factors: Sequence[Any]) -> Scalars:
     worst = xp.zeros(chain[0].shape[:-2], chain[0].dtype)
     for lower, upper in zip(chain[:-1], chain[1:], strict=True):
         difference = xp.swapaxes(upper, -1, -2) @ upper - lower @ xp.swapaxes(lower, -1, -2)
-        worst = xp.maximum(worst, xp.sqrt((difference**2).sum(axis=(-2, -1))))
+        worst = xp.maximum(worst, frobenius_norm(difference))
     return worst
 
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._execution import WithMethods
 from .._types import Array, ArrayLike, DTypeLike, Residuals, Scalars
 from ..measures._namespace import floating, matrices
 from .losses import AbstractLoss, AbstractMarginLoss, LeastSquares, loss_of
@@ -45,7 +46,7 @@ class Model(Protocol):
 M = TypeVar("M", bound=Model)
 
 
-class AbstractProblem(eqx.Module):
+class AbstractProblem(WithMethods):
     """Observed data and the loss on it.
 
     A problem is a pytree: its arrays may be traced by JAX. Its functions take an end-to-end matrix (or tensor), or a

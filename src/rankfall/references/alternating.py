@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
-from .._execution import threads_for
+from .._execution import threads_for, usual_errors
 from .._types import Array
 from ..factorizations.cp import CPFactorization
 from ..problems import AbstractProblem, MatrixCompletion, TensorCompletion
 from ..problems.entries import AbstractCompletion
 from .base import AbstractReference, Reference, answer, check_kind
 from .coordinates import check_memory, hold_out, predict, share
+from .units import euclidean
 
 # Ridges, for observations whose root mean square is one.
 _LADDER = (10.0, 3.0, 1.0, 0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
@@ -98,6 +99,7 @@ class AlternatingLeastSquares(AbstractReference):
         share("held_out", self.held_out)
         _checks.integer("seed", self.seed, 0)
 
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completion of matrices and tensors.
 
@@ -110,6 +112,7 @@ class AlternatingLeastSquares(AbstractReference):
         known = details | {"factors": factors}
         return answer(problem, factors.full(), details["objective"], "local", began, details=known)
 
+    @usual_errors()
     def factorize(self, problem: AbstractProblem) -> tuple[CPFactorization, dict[str, Any]]:
         """Solve without forming the matrix or tensor, for problems where it does not fit in memory.
 
@@ -145,7 +148,7 @@ class AlternatingLeastSquares(AbstractReference):
 
     def _factorize(self, problem: AbstractCompletion) -> tuple[CPFactorization, dict[str, Any]]:
         indices, values = np.asarray(problem.indices), np.asarray(problem.values, dtype=np.float64)
-        size = float(np.sqrt(np.mean(values * values))) or 1.0  # one ladder suits all units
+        size = euclidean(values) / math.sqrt(len(values)) or 1.0  # one ladder suits all units
         rng = np.random.default_rng(self.seed)
         everything = _Sweeps(indices, values / size, problem.shape)
         errors: dict[int, float] = {}

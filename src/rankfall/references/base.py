@@ -47,6 +47,8 @@ class Reference:
     @property
     def gap(self) -> float:
         """Objective above its lower bound, as a share of the objective; ``inf`` where no bound is known."""
+        if np.isinf(self.objective):  # a sum of squares beyond the range
+            return np.inf
         above = self.objective - self.lower_bound
         return float(above / abs(self.objective)) if above > 0 and self.objective != 0 else float(max(above, 0.0))
 

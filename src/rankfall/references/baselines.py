@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from .._execution import usual_errors
 from ..problems import (
     AbstractProblem,
     LinearRegression,
@@ -13,6 +14,7 @@ from ..problems import (
     TensorSensing,
 )
 from .base import AbstractReference, Reference, answer, check_kind
+from .units import euclidean, ordinary
 
 
 class FillWithZeros(AbstractReference):
@@ -31,13 +33,14 @@ class FillWithZeros(AbstractReference):
     2.0000000000000004
     """
 
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completions; the objective is the Frobenius norm."""
         check_kind("FillWithZeros", problem, (MatrixCompletion, TensorCompletion))
         began = time.perf_counter()
         filled = np.zeros(problem.shape)
         filled[tuple(np.asarray(problem.observed_indices).T)] = problem.values
-        norm = float(np.linalg.norm(filled))
+        norm = euclidean(problem.values)
         return answer(problem, filled, norm, "optimal", began, lower_bound=norm)
 
 
@@ -55,6 +58,7 @@ class MinimalL2(AbstractReference):
            [2.]])
     """
 
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completion, sensing and regression."""
         kinds = (MatrixCompletion, TensorCompletion, MatrixSensing, TensorSensing, LinearRegression)
@@ -62,8 +66,9 @@ class MinimalL2(AbstractReference):
         if problem.observed_indices is not None:
             return FillWithZeros().solve(problem)
         began = time.perf_counter()
-        left, right = (np.asarray(a, dtype=np.float64) for a in problem.linear_system())
+        units = ordinary(problem)
+        left, right = (np.asarray(a, dtype=np.float64) for a in units.problem.linear_system())
         found, _, rank, _ = np.linalg.lstsq(left, right, rcond=None)
-        found = found.reshape(problem.shape)
-        norm = float(np.linalg.norm(found))
+        norm = units.back(float(np.linalg.norm(found)))
+        found = units.back(found.reshape(problem.shape))
         return answer(problem, found, norm, "optimal", began, lower_bound=norm, details={"rank": int(rank)})

@@ -6,9 +6,11 @@ import time
 import numpy as np
 
 from .. import _checks
+from .._execution import usual_errors
 from ..problems import AbstractProblem, MatrixCompletion, TensorCompletion
 from .base import AbstractReference, Reference, answer, check_kind
 from .coordinates import check_memory
+from .units import exponent_of, times_power
 
 
 class MeanBaseline(AbstractReference):
@@ -23,14 +25,17 @@ class MeanBaseline(AbstractReference):
            [2., 2.]])
     """
 
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for completions; the objective is half the sum of squared residuals."""
         check_kind("MeanBaseline", problem, (MatrixCompletion, TensorCompletion))
         check_memory(problem.shape)
         began = time.perf_counter()
-        values = np.asarray(problem.values, dtype=np.float64)
+        unit = exponent_of(problem.values)
+        values = times_power(np.asarray(problem.values, dtype=np.float64), -unit)
         mean = float(values.mean())
-        objective = 0.5 * float(np.sum((values - mean) ** 2))
+        objective = times_power(0.5 * float(np.sum((values - mean) ** 2)), 2 * unit)
+        mean = times_power(mean, unit)
         return answer(problem, np.full(problem.shape, mean), objective, "computed", began, details={"mean": mean})
 
 
@@ -75,12 +80,14 @@ class BiasBaseline(AbstractReference):
     def __post_init__(self) -> None:
         _checks.positive_number("ridge", self.ridge)
 
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for matrix completion; ``details`` hold ``mean``, ``rows`` and ``columns``."""
         problem = check_kind("BiasBaseline", problem, (MatrixCompletion,))
         check_memory(problem.shape)
         began = time.perf_counter()
-        values, where = np.asarray(problem.values, dtype=np.float64), tuple(problem.indices.T)
+        unit, where = exponent_of(problem.values), tuple(problem.indices.T)
+        values = times_power(np.asarray(problem.values, dtype=np.float64), -unit)
         mean = float(values.mean())
         import scipy.sparse  # not for everyone who imports the package
         from scipy.sparse.linalg import LinearOperator, cg
@@ -104,6 +111,8 @@ class BiasBaseline(AbstractReference):
         rows = (row_sums - seen @ columns) / row_counts
         solution = mean + rows[:, None] + columns
         residual = solution[where] - values
-        objective = 0.5 * float(residual @ residual + self.ridge * (rows @ rows + columns @ columns))
-        details = {"mean": mean, "rows": rows, "columns": columns}
+        squares = 0.5 * float(residual @ residual + self.ridge * (rows @ rows + columns @ columns))
+        objective, solution = times_power(squares, 2 * unit), times_power(solution, unit)
+        found = {"mean": mean, "rows": rows, "columns": columns}
+        details = {name: times_power(value, unit) for name, value in found.items()}
         return answer(problem, solution, objective, "computed", began, details=details)

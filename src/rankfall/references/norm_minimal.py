@@ -1,5 +1,6 @@
 """What a norm would have picked: the least of any norm or quasi-norm among the solutions."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._execution import usual_errors
 from .._types import ArrayLike
 from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
@@ -17,6 +19,7 @@ from .norms import Norm, norm_of
 from .observations import Observations, observations_of
 from .one_parameter import certified, on_grid
 from .reweighted import reweighted
+from .units import ordinary
 
 # Entries of the largest matrix that is given to a general solver.
 LARGEST = 160 * 160
@@ -128,6 +131,7 @@ class NormMinimal(AbstractReference):
         assert self.expression is not None
         return values_of(self.expression, batch)
 
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """Find it; ``details`` tells what the solver says.
 
@@ -171,6 +175,18 @@ class NormMinimal(AbstractReference):
             status = "optimal" if found.reliable else "inaccurate"
             return answer(problem, found.matrix, value, status, began, details=found.said)
         norm = norm_of(self.norm)
+        if norm.numbers is None:
+            return self._least(norm, problem, began)  # a function, which may know units
+        units = ordinary(problem)
+        zeros = np.zeros(problem.shape)
+        if not np.any(problem.values):
+            return answer(problem, zeros, 0.0, "optimal", began, lower_bound=0.0)
+        inner = dataclasses.replace(self, tolerance=units.tolerance(self.tolerance))
+        least = inner._least(norm, units.problem, began)
+        matrix, objective, below = (units.back(x) for x in (least.solution, least.objective, least.lower_bound))
+        return answer(problem, matrix, objective, least.status, began, lower_bound=below, details=least.details)
+
+    def _least(self, norm: Norm, problem: AbstractProblem, began: float) -> Reference:
         if self.tolerance > 0 and norm.dual is None:
             raise ValueError(
                 f"tolerance is {self.tolerance:g}, but must be 0 for {norm.name}, which is not known to be convex."

@@ -7,10 +7,11 @@ import numpy as np
 import scipy.linalg
 
 from .. import _checks
-from .._execution import threads_for
+from .._execution import threads_for, usual_errors
 from ..problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
 from .base import AbstractReference, Reference, answer, check_kind
 from .observations import Observations, observations_of
+from .units import ordinary
 
 # Steps that Anderson's acceleration looks back, at first and in cases that turn out hard, and how far the residual may
 # grow before it begins anew.
@@ -84,6 +85,7 @@ class NuclearNorm(AbstractReference):
         if self.seconds is not None:
             _checks.positive_number("seconds", self.seconds)
 
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """Find it; ``details`` tells ``steps`` and ``rank``.
 
@@ -111,12 +113,13 @@ class NuclearNorm(AbstractReference):
                [0. , 0.5]])
         """
         check_kind("NuclearNorm", problem, (MatrixCompletion, MatrixSensing, LinearRegression))
-        began = time.perf_counter()
+        began, units = time.perf_counter(), ordinary(problem)
         with threads_for(min(problem.shape)):
-            best = _split(self, observations_of(problem, self.tolerance), began)
+            best = _split(self, observations_of(units.problem, units.tolerance(self.tolerance)), began)
         status = "optimal" if best.gap <= self.gap else "inaccurate"
         details = {"steps": best.steps, "rank": best.rank}
-        return answer(problem, best.matrix, best.above, status, began, lower_bound=best.below, details=details)
+        matrix, above, below = (units.back(x) for x in (best.matrix, best.above, best.below))
+        return answer(problem, matrix, above, status, began, lower_bound=below, details=details)
 
 
 @dataclass

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._execution import threads_for
+from .._execution import threads_for, usual_errors
 from .._types import Array
 from ..factorizations.cp import CPFactorization
 from ..problems import AbstractProblem, MatrixCompletion
 from .base import AbstractReference, Reference, answer, check_kind
 from .coordinates import check_memory, hold_out, predict, share
+from .units import exponent_of, times_power
 
 # The gap takes some thirty sparse products, an iteration two and the rest of it: so many iterations between two gaps.
 _EVERY = 5
 _MOST_ITERATIONS = 5000
-# Values of the path that the held-out error may rise for.
-_PATIENCE = 3
+# Values of the path that the held-out error may rise for, where so many entries are held out: of few it does by chance.
+_PATIENCE, _MANY_HELD_OUT = 3, 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,8 @@ class SoftImpute(AbstractReference):
     ----------
     penalty : float or "validated"
         ``"validated"``: the value of the path whose solution predicts held-out entries best; all entries are used
-        again to solve for it.
+        again to solve for it. With a thousand held-out entries or more the path is not followed once their error has
+        risen three times.
     values : int
         Number of penalties of the path, the largest first: the spectral norm of the zero-filled matrix, where the
         solution is zero. The others fall geometrically.
@@ -95,6 +97,7 @@ class SoftImpute(AbstractReference):
         share("held_out", self.held_out)
         _checks.integer("seed", self.seed, 0)
 
+    @usual_errors()
     def solve(self, problem: AbstractProblem) -> Reference:
         """As `AbstractReference.solve`, for matrix completion.
 
@@ -109,8 +112,9 @@ class SoftImpute(AbstractReference):
         began, seen = time.perf_counter(), self._begin(problem)
         if isinstance(self.penalty, str):
             found, errors = self._validated(seen)
-            return self._reference(problem, found, began, held_out_error=errors)
-        penalty = float(self.penalty)
+            errors = {times_power(one, seen.unit): times_power(error, seen.unit) for one, error in errors.items()}
+            return self._reference(problem, found, seen.unit, began, held_out_error=errors)
+        penalty = times_power(float(self.penalty), -seen.unit)
         # Coming down in halves: from zero, the first step would have as many components as the data have.
         halves = seen.largest * 0.5 ** np.arange(max(0.0, np.log2(max(seen.largest, 1e-300) / penalty)))
         start = seen.zero()
@@ -119,11 +123,12 @@ class SoftImpute(AbstractReference):
         found = seen.minimise(penalty, start, self.tolerance)
         if self.max_rank is not None and found.rank > self.max_rank:
             raise ValueError(
-                f"max_rank is {self.max_rank}, but the solution with penalty {penalty:g} has rank {found.rank}; raise "
-                "max_rank or the penalty."
+                f"max_rank is {self.max_rank}, but the solution with penalty {self.penalty:g} has rank {found.rank}; "
+                "raise max_rank or the penalty."
             )
-        return self._reference(problem, found, began)
+        return self._reference(problem, found, seen.unit, began)
 
+    @usual_errors()
     def path(self, problem: AbstractProblem) -> list[Reference]:
         """Solve for all penalties of the path, each from the solution before.
 
@@ -152,14 +157,17 @@ class SoftImpute(AbstractReference):
         check_memory(problem.shape, self.values)
         with threads_for(1):  # thin matrices all of them
             for solution in self._follow(seen, self.tolerance):
-                found.append(self._reference(problem, solution, began))
+                found.append(self._reference(problem, solution, seen.unit, began))
                 began = time.perf_counter()
         return found
 
     def _begin(self, problem: AbstractProblem) -> "_Observations":
         problem = check_kind("SoftImpute", problem, (MatrixCompletion,))
         check_memory(problem.shape)
-        return _Observations(problem.indices, np.asarray(problem.values, dtype=np.float64), problem.shape)
+        # An even power, of which factors take the root.
+        unit = exponent_of(problem.values) // 2 * 2
+        values = times_power(np.asarray(problem.values, dtype=np.float64), -unit)
+        return _Observations(problem.indices, values, problem.shape, unit)
 
     def _follow(self, seen: "_Observations", tolerance: float) -> Iterator["_Solution"]:
         """Solutions of the path, while their rank is admitted."""
@@ -179,7 +187,7 @@ class SoftImpute(AbstractReference):
     def _validated(self, seen: "_Observations") -> tuple["_Solution", dict[float, float]]:
         """Choose the penalty by held-out entries, then go on from that solution with all of them."""
         held = hold_out(len(seen.values), self.held_out, self.seed)
-        part = _Observations(seen.indices[~held], seen.values[~held], seen.shape)
+        part = _Observations(seen.indices[~held], seen.values[~held], seen.shape, seen.unit)
         errors: dict[float, float] = {}
         best, since = part.zero(), 0
         # Predictions differ by less than their own error long before the gap is closed.
@@ -188,23 +196,26 @@ class SoftImpute(AbstractReference):
             error = float(np.sqrt(np.mean(off * off)))
             best, since = (solution, 0) if error < min(errors.values(), default=np.inf) else (best, since + 1)
             errors[solution.penalty] = error
-            if since == _PATIENCE:
+            if since >= _PATIENCE and best.rank and held.sum() >= _MANY_HELD_OUT:
                 break
         start = dataclasses.replace(best, fitted=predict(best.factors, seen.indices))
         return seen.minimise(best.penalty, start, self.tolerance), errors
 
-    def _reference(self, problem: AbstractProblem, found: "_Solution", began: float, **more: object) -> Reference:
-        left, right = found.factors
+    def _reference(
+        self, problem: AbstractProblem, found: "_Solution", unit: int, began: float, **more: object
+    ) -> Reference:
+        left, right = (times_power(w, unit // 2) for w in found.factors)
         small = found.objective - found.lower_bound <= self.tolerance * found.objective
         details = {
-            "penalty": found.penalty,
+            "penalty": times_power(found.penalty, unit),
             "rank": found.rank,
             "factors": CPFactorization([left, right] if found.rank else [np.zeros((n, 1)) for n in problem.shape]),
             "iterations": found.iterations,
             "fixed_point": found.fixed_point,
         }
         status = "optimal" if small and found.fixed_point <= self.tolerance else "inaccurate"
-        return answer(problem, left @ right.T, found.objective, status, began, found.lower_bound, details | more)
+        objective, below = times_power(found.objective, 2 * unit), times_power(found.lower_bound, 2 * unit)
+        return answer(problem, left @ right.T, objective, status, began, below, details | more)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,10 +244,13 @@ class _Solution:
 
 
 class _Observations:
-    """The observed entries of a matrix, in row-major order, and the problem's proximal step."""
+    """The observed entries of a matrix, in row-major order, and the problem's proximal step.
 
-    def __init__(self, indices: Array, values: Array, shape: tuple[int, int]) -> None:
-        self.indices, self.values, self.shape = indices, values, shape
+    They are as many powers of two smaller than the user's as ``unit`` says.
+    """
+
+    def __init__(self, indices: Array, values: Array, shape: tuple[int, int], unit: int = 0) -> None:
+        self.indices, self.values, self.shape, self.unit = indices, values, shape, unit
         kind = np.int32 if max(len(values), *shape) < 2**31 else np.int64
         self._columns = indices[:, 1].astype(kind)
         self._ends = np.searchsorted(indices[:, 0], np.arange(shape[0] + 1)).astype(kind)

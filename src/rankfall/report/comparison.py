@@ -13,6 +13,8 @@ NAME = "comparison"
 def store_comparison(comparison: Comparison, out: Path) -> Path:
     """Store data, picture and verdicts in ``out/comparison``, whole or not at all; return that folder.
 
+    A picture that cannot be drawn is missing, with a warning.
+
     Parameters
     ----------
     comparison : Comparison
@@ -44,7 +46,8 @@ def store_comparison(comparison: Comparison, out: Path) -> Path:
         store.write_data(comparison.data, folder)
         rows = [{k: _plain(v) for k, v in dataclasses.asdict(one).items()} for one in comparison.verdicts]
         store.write_list(rows, folder / store.VERDICTS)
-        store.write_figure(comparison.figure(), folder)
+        trouble = store.write_figure(comparison.figure, folder)
+    store.tell(NAME, trouble)
     return out / NAME
 
 

@@ -64,7 +64,7 @@ class Result(NamedTuple):
     name: str
     claims: list[dict[str, Any]]
     attrs: dict[str, Any]
-    picture: bytes
+    picture: bytes | None
 
 
 def stored_names(out: str | os.PathLike[str]) -> list[str]:
@@ -135,7 +135,7 @@ def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
 
 
 def _missing(folder: Path) -> list[str]:
-    return [file for file in (DATA, CLAIMS, PICTURE) if not (folder / file).is_file()]
+    return [file for file in (DATA, CLAIMS) if not (folder / file).is_file()]
 
 
 def _read(out: Path, name: object) -> Result:
@@ -156,7 +156,8 @@ def _read(out: Path, name: object) -> Result:
         with xr.open_dataset(place / DATA, engine="h5netcdf") as stored:
             attrs = dict(stored.attrs)
         file = PICTURE
-        return Result(name, claims, attrs, (place / PICTURE).read_bytes())
+        drawn = (place / PICTURE).is_file()
+        return Result(name, claims, attrs, (place / PICTURE).read_bytes() if drawn else None)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:80]
         raise ValueError(
@@ -195,17 +196,22 @@ def _ok(claim: dict[str, Any]) -> bool:
 def _section(result: Result) -> str:
     name, claims, attrs = escape(result.name), result.claims, result.attrs
     title = str(attrs.get("title", result.name))
-    picture = base64.b64encode(result.picture).decode("ascii")
     count = f"{sum(map(_ok, claims))} of {len(claims)} claims about it hold"
     head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
     return (
         f'<section id="{name}">\n<h2>{escape(title)}</h2>\n'
         f"<p>{escape(str(attrs.get('question', '')))}</p>\n"
-        f'<figure><img src="data:image/png;base64,{picture}" alt="Plot of the experiment {name}: '
-        f'{escape(title)}; {count}."></figure>\n'
+        f"{_picture(result.picture, f'Plot of the experiment {name}: {escape(title)}; {count}.')}\n"
         f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{''.join(map(_row, claims))}</tbody>\n</table>\n"
         f"{_details(attrs)}</section>\n"
     )
+
+
+def _picture(content: bytes | None, words: str) -> str:
+    if content is None:
+        return "<p>Its picture could not be drawn.</p>"
+    encoded = base64.b64encode(content).decode("ascii")
+    return f'<figure><img src="data:image/png;base64,{encoded}" alt="{words}"></figure>'
 
 
 def _row(claim: dict[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """Run declared experiments and store each in a folder of its own, whole or not at all."""
 
+import contextlib
 import difflib
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +30,8 @@ def reproduce(
 ) -> list[tuple[str, Claim]]:
     """Run experiments, and store of each the data, the figure and the claims in ``out/NAME``.
 
-    A folder appears complete or not at all: an earlier result stays until the new one is whole.
+    A folder appears complete or not at all: an earlier result stays until the new one is whole. A picture that cannot
+    be drawn is missing, with a warning.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def reproduce(
         raise ValueError(f"console is {_checks.shortened(console)}, but must be a rich.console.Console or None.")
     settings = _settings(names, full, files)
     folder = store.writable(_checks.folder("out", out), names)
-    say = console.print if console else lambda *_: None
+    say = _teller(console)
     results: list[tuple[str, Claim]] = []
     for name in names:
         say(f"{name}: running ...")
@@ -81,6 +83,18 @@ def reproduce(
         say(f"{name}: {seconds:.1f} s")
         results += [(name, claim) for claim in claims]
     return results
+
+
+def _teller(console: Console | None) -> Callable[[str], None]:
+    """Return what says something to the console; one that is closed or full must not end what is computed."""
+
+    def say(text: str) -> None:
+        if console is not None:
+            # Rich leaves the process where a pipe is closed.
+            with contextlib.suppress(OSError, SystemExit):
+                console.print(text)
+
+    return say
 
 
 def _settings(names: list[str], full: bool, files: dict[str, str | Path | None]) -> dict[str, Settings]:
@@ -122,7 +136,8 @@ def _run(name: str, out: Path, settings: Settings, full: bool, progress: bool) -
         stored = store.write_data(dataset, partial)
         claims = experiment.claims(stored)
         store.write_list([claim.to_dict() for claim in claims], partial / store.CLAIMS)
-        store.write_figure(talk.EXPERIMENTS.draw(name, stored), partial)
+        trouble = store.write_figure(lambda: talk.EXPERIMENTS.draw(name, stored), partial)
+    store.tell(name, trouble)
     return claims, seconds
 
 

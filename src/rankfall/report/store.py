@@ -5,12 +5,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
+
+from ..plots import NotDrawn, import_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,15 +54,35 @@ def write_list(rows: Sequence[dict[str, Any]], path: Path) -> None:
         path.write_text(text + "\n", encoding="utf-8")
 
 
-def write_figure(figure: "Figure", folder: Path) -> None:
-    """Write a figure as a picture and as vectors."""
+def write_figure(draw: "Callable[[], Figure]", folder: Path) -> str:
+    """Draw a figure and write it as a picture and as vectors; return what came between, if anything.
+
+    What the file system refuses is an error, as for data. What the drawing library does is not: the data count, and a
+    setting of its own (a backend that is not installed, LaTeX) must not cost them.
+    """
+    figure = None
     try:
+        import_matplotlib()
+        figure = draw()
         with storing(folder.parent):
             figure.savefig(folder / PICTURE, dpi=130)
             figure.savefig(folder / VECTORS, metadata={"Date": None})
+    except _Unwritable:
+        raise
+    except Exception as error:
+        for file in (PICTURE, VECTORS):
+            (folder / file).unlink(missing_ok=True)
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     finally:
-        if "matplotlib.pyplot" in sys.modules:
+        if figure is not None and "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close(figure)
+    return ""
+
+
+def tell(name: str, trouble: str) -> None:
+    """Warn where a picture could not be drawn; after all is stored, for a warning may be made an error."""
+    if trouble:
+        warnings.warn(f"{name} is stored without a picture, which could not be drawn ({trouble}).", NotDrawn, 3)
 
 
 def _put(new: Path, place: Path) -> None:
@@ -93,6 +116,10 @@ def writable(out: Path, names: Sequence[str]) -> Path:
     return out
 
 
+class _Unwritable(ValueError):
+    """What the file system refuses, as a sentence."""
+
+
 @contextmanager
 def storing(out: Path) -> Iterator[None]:
     """Turn what the file system refuses into a sentence about ``out``."""
@@ -102,7 +129,7 @@ def storing(out: Path) -> Iterator[None]:
         place = str(error.filename2 or error.filename or out)
         # What was to be made there has a name that says nothing to the user.
         what = repr(place) if place != str(out) and os.path.lexists(place) else "it"
-        raise ValueError(
+        raise _Unwritable(
             f"out is {str(out)!r}, but {what} cannot be written ({error.strerror or type(error).__name__}); choose "
             "another folder with --out."
         ) from None

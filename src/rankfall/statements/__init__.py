@@ -70,12 +70,15 @@ def verify(
     Returns
     -------
     list of (str, Claim)
-        In the order asked for. A claim counts as verified when ``claim.ok``: it holds, and its control fails.
+        In the order asked for. A claim counts as verified when ``claim.ok``: it holds, and its control fails. A
+        statement whose check ends in an error is a claim that does not hold.
 
     Raises
     ------
     ValueError
         If a name is unknown.
+    ModuleNotFoundError
+        If a statement needs an extra that is not installed.
 
     Examples
     --------
@@ -92,13 +95,23 @@ def verify(
         raise_if_interrupted()
         if say is not None:
             say(name)
-        claims = [(name, claim) for claim in known[name]()]
+        try:
+            claims = list(known[name]())
+        except ModuleNotFoundError:  # of an extra: nothing is known of the statement
+            raise
+        except Exception as error:
+            claims = [_crashed(name, error)]
         raise_if_interrupted()
-        return claims
+        return [(name, claim) for claim in claims]
 
     with interrupts():
         # Side by side: one is compiled while another runs.
         return sum(side_by_side([partial(task, name) for name in dict.fromkeys(wanted)]), [])
+
+
+def _crashed(name: str, error: Exception) -> Claim:
+    came = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return Claim(name, "The statement is checked to the end.", "this package", "no error", came, 0.0, False)
 
 
 __all__ = ["STATEMENTS", "Challenge", "Comparison", "Verdict", "challenge", "compare", "verify"]

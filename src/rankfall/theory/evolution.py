@@ -119,7 +119,8 @@ def _depth_law(records: Records) -> Statement:
     off = np.abs(records.determinant / rates.depth_law_determinant(entry, records.depth) - 1.0)
     log_second = records["log_singular_values"][..., -1]
     # What is left of the start: sigma_2^(-(1 - 2/L)) grows from there, and must have grown a thousandfold.
-    memory = np.exp((1.0 - 2.0 / records.depth) * (log_second - log_second[:, :1]))
+    with np.errstate(invalid="ignore"):  # of a singular matrix nothing is left that could grow
+        memory = np.exp((1.0 - 2.0 / records.depth) * (log_second - log_second[:, :1]))
     tested = records.exists & (entry > _LARGE_ENTRY) & (memory < 1e-3)
     text = "The determinant follows its depth law once |unobserved entry| is large (relative error)."
     return _small(records, "depth-law", text, _VALLEY, off, _LAW_OFF, tested)
@@ -129,8 +130,11 @@ def _log_determinant(records: Records) -> Statement:
     """``ln|det W|`` against the integral of its rate: a spline through the records, with its own error estimate."""
     rate, log_det = _log_determinant_rate(records), records["log_abs_det"]
     off, fine = np.zeros_like(log_det), True
+    regular = np.asarray((np.isfinite(log_det) | ~records.exists).all(axis=1))
     for lane, exists in enumerate(records.exists):
         count = int(exists.sum())
+        if not regular[lane]:
+            continue
         if count < 2 * _FEWEST:
             fine = False
             continue
@@ -145,9 +149,10 @@ def _log_determinant(records: Records) -> Statement:
         "the largest change)."
     )
     source = "Arora, Cohen, Hu and Luo (2019), theorem 3"
-    tested = records.exists & fine
+    tested = records.exists & fine & regular[:, None]
     statement = _small(records, "log-determinant", text, source, off, _LOG_DET, tested)
-    return statement._replace(untested="the records are too far apart to integrate the rate of ln|det W|")
+    apart = "the records are too far apart to integrate the rate of ln|det W|"
+    return statement._replace(untested=apart if regular.any() else "the matrix is singular, and ln|det W| infinite")
 
 
 def _integral(times: FloatArray, values: FloatArray, every: int) -> FloatArray:

@@ -22,6 +22,7 @@ from ...measures.named_norms import EXPECTED, named_norm
 from ...problems import AbstractProblem, LinearRegression, MatrixCompletion, MatrixSensing
 from ...references import MinimalL2, NormMinimal, NuclearNorm, Reference
 from ...references.base import check_kind
+from ...references.units import in_range
 from .results import dataset, recorded
 from .verdict import Comparison
 
@@ -262,7 +263,7 @@ def _problems(given: object, keys: list[Key]) -> list[AbstractProblem]:
     drawn = [given(key) for key in keys] if not isinstance(given, AbstractProblem) and callable(given) else [given]
     problems: list[AbstractProblem] = []
     for found in drawn:
-        one = check_kind("compare", found, KINDS)
+        one = in_range(check_kind("compare", found, KINDS))
         problems.append(one)
         if one.shape != problems[0].shape:
             raise ValueError(
