@@ -259,10 +259,12 @@ def _stored(out: str) -> list[str]:
     return [name for name in order if name in stored_names(out)]
 
 
-def _measured(claim: dict[str, Any]) -> str:
+def _values(claim: dict[str, Any]) -> tuple[str, str]:
+    """Measured and expected, with the digits that show their difference."""
     from ..report.page import readable
 
-    return readable(claim["measured"], claim["expected"])
+    measured, expected = claim["measured"], claim["expected"]
+    return readable(measured, expected), readable(expected, measured)
 
 
 def _write_claims(path: str, claims: list[tuple[str, Any]]) -> None:
@@ -285,7 +287,7 @@ def _print_statements(claims: list[tuple[str, Any]]) -> None:
     for _, claim in claims:
         fields = claim.to_dict()
         control = fields["control"]
-        numbers = f"measured {_measured(fields)}, expected {readable(fields['expected'])}"
+        numbers = "measured {}, expected {}".format(*_values(fields))
         against = f"; control {readable(control['measured'])} ({control['what']})" if control else ""
         console.print(Text.assemble((claim.name, "bold"), ": ", _verdict(claim)))
         console.print(Padding(f"{claim.statement.rstrip('.')}. [{claim.source}]", (0, 0, 0, 4)))
@@ -318,8 +320,6 @@ def _print_claims(claims: list[tuple[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ..report.page import readable
-
     table = Table()
     for column in ("claim", "expected", "measured", "verdict"):
         table.add_column(column, overflow="fold")
@@ -328,6 +328,6 @@ def _print_claims(claims: list[tuple[str, Any]]) -> None:
             table.add_section()
             table.add_row(Text(name, style="bold"))
         fields = claim.to_dict()
-        texts = [Text(text) for text in (claim.name, readable(fields["expected"]), _measured(fields))]
-        table.add_row(*texts, _verdict(claim))
+        measured, expected = _values(fields)
+        table.add_row(*map(Text, (claim.name, expected, measured)), _verdict(claim))
     Console().print(table)
