@@ -63,9 +63,9 @@ class Challenge:
     growth_rate : float
         Slope of ``log(norm)`` against ``log(1 / sqrt(loss))`` over the last two decades of the loss.
     claim : Claim
-        The verdict: it holds where the norm is at twice its minimum or above and either rises still, or is kept there
-        by theorem 1 for every smaller loss. Its control is the flow from a start of the other determinant sign, of
-        which no theorem says that.
+        The verdict: it holds where the norm is at twice its minimum or above, and theorem 1 keeps it there for every
+        smaller loss, or says something of it while it rises still. Its control is the flow from a start of the other
+        determinant sign, of which no theorem says that.
     """
 
     name: str
@@ -116,8 +116,10 @@ class Challenge:
         if self.ratio < FACTOR:
             return f"NOT above {FACTOR:g} times its minimum yet"
         if self.growth_rate < RISES:
-            goes = "falls" if self.growth_rate < -RISES else "hardly changes"
-            return f"NOT driven above its minimum yet: it is above it, but {goes} as the loss does"
+            goes = "falls with the loss" if self.growth_rate < -RISES else "hardly changes as the loss falls"
+            return f"NOT driven above its minimum yet: it is above it, but {goes}"
+        if not self.path["bound"][-1] > 0:
+            return "NOT shown to be driven above its minimum: it is above it and rises, but theorem 1 says nothing yet"
         return "BELOW the bound of theorem 1: it is no norm, or its triangle constant is larger"
 
     def __repr__(self) -> str:
@@ -126,12 +128,13 @@ class Challenge:
         sure = f"certified, {c}" if self.constants.certified else f"not certified: {c} was only probed"
         bound, below = float(end["bound"]), self.sure_below
         here = f"at least {bound:.6g} there" if bound > 0 else "says nothing there (its bound is vacuous)"
+        grows = "falling" if self.growth_rate < -RISES else "growing"
         later = f"above {FACTOR:g} times the minimum below loss {below:.2g}" if below else "nor at any loss above 1e-60"
         return (
             f"{self.name}: {self.verdict}\n"
             f"  least among the solutions [[x, 1], [1, 0]]: {self.minimum:.6g} at x = {self.minimiser:.6g}\n"
             f"  at loss {float(end['loss']):.3g} (x = {float(end['unobserved']):.6g}): {float(end['norm']):.6g}, "
-            f"{self.ratio:.3g} times that, growing like (1/sqrt(loss))^{self.growth_rate:.3g}\n"
+            f"{self.ratio:.3g} times that, {grows} like (1/sqrt(loss))^{self.growth_rate:.3g}\n"
             f"  theorem 1: {here}, {later} ({sure})"
         )
 
@@ -247,21 +250,20 @@ def _claim(name: str, constants: NormConstants, least: float, path: xr.Dataset, 
     """All parts of the verdict as one number; the control is a path that theorem 1 says nothing of."""
     end = float(path["loss"][-1])
     doubt = "" if constants.certified else " (not certified: the triangle constant was only probed)"
-    bounded = bool(path["bound"][-1] > 0)
-    kept = "and on the way never below the bound of theorem 1" if bounded else "where the bound of theorem 1 is vacuous"
+    vacuous = "" if path["bound"][-1] > 0 else ", which is vacuous at that loss"
     statement = (
         f"The flow drives {name} above its minimum: at loss {end:.3g} it is at least {FACTOR:g} times its minimum on "
-        f"the solutions and still rises, or the bound of theorem 1 is there, {kept}{doubt} (the smaller ratio; 0 where "
-        "the norm does not rise)."
+        f"the solutions, and rises or is kept there by the bound of theorem 1{vacuous}; on the way it is never below "
+        f"that bound{doubt} (the smaller ratio; 0 where it neither rises nor is kept, or the bound is vacuous)."
     )
     words = ("the same from a start of negative determinant", _driven(other, least))
     return at_least(f"challenge-{name}", statement, SOURCE + doubt, _driven(path, least), 1.0, 1e-9, words)
 
 
 def _driven(path: xr.Dataset, least: float) -> float:
-    """Return the smaller of the norm over twice its minimum, 0 where it does not stay above, and over its bound."""
+    """Return the smaller of the norm over twice its minimum, 0 where nothing holds it there, and over its bound."""
     norm, bound = path["norm"].values, path["bound"].values
-    stays = _growth_rate(path) >= RISES or bound[-1] >= FACTOR * least
+    stays = bound[-1] >= FACTOR * least or (bound[-1] > 0 and _growth_rate(path) >= RISES)
     there = bound > 0
     above = norm[-1] / (FACTOR * least) if stays else 0.0
     return float(min(above, (norm[there] / bound[there]).min(initial=np.inf)))

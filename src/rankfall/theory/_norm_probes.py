@@ -15,6 +15,8 @@ from rankfall.theory._inputs import FloatArray
 RTOL = 1e-6
 # A norm that is smaller than this share of its largest value in a direction is zero there, to rounding.
 VANISHES = 1e-13
+# Where it is above this share of it, it does not vanish nearby.
+SMALL = 1e-4
 # How far around a direction of small norm a better one is sought, the share of that over which slopes are taken, and
 # how small slopes may be beside the largest.
 AROUND, STEP, RCOND = 10.0 ** -np.arange(1, 11), 1e-3, 1e-9
@@ -111,7 +113,7 @@ def _seek_zero(function: NamedNorm, largest: float) -> None:
     direction = np.linalg.svd(slopes)[2][-1].reshape(2, 2)
     direction = direction / direction.flat[np.abs(direction).argmax()]
     value = float(function.finite(direction[None])[0])
-    for around in AROUND:
+    for around in AROUND if value < SMALL * largest else ():
         beside = around * rng.normal(size=(25, 2, 2))
         slopes = _slopes(function, direction + beside, STEP * around)
         left = (slopes * beside.reshape(-1, 4)).sum(axis=1) - function.finite(direction + beside)
