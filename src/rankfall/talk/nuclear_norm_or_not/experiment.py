@@ -175,7 +175,8 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
             SOURCE,
             measured=float(np.max(_error(dataset, few, 3) / _error(dataset, few, 2))),
             expected=0.5,
-            control=("depth 2 over depth 3", float(np.min(_error(dataset, few, 2) / _error(dataset, few, 3)))),
+            control=(f"from {many} observations (smallest)",
+                     float(np.min(_error(dataset, many, 3) / _error(dataset, many, 2)))),
         ),
         *_of_sensing(dataset, few, many, smallest),
     ]  # fmt: skip
