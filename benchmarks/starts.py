@@ -41,9 +41,7 @@ def main():
     print("| --- | --- | --- | --- | --- |")
     problem = rf.two_by_two()
     for scale in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
-        x, sign, _, why = ended(
-            problem, drawn(2, scale), rf.GradientDescent(3e-3), loss=1e-4, steps=2_000_000
-        )
+        x, sign, _, why = ended(problem, drawn(2, scale), rf.GradientDescent(3e-3), loss=1e-4, steps=2_000_000)
         said(f"descent, depth 2, scale {scale:g}, to loss 1e-4", x, sign, why)
     for kind, depth, scale in itertools.product(("gaussian", "balanced"), (2, 3), (1e-2, 1e-4, 1e-6)):
         start = drawn(depth, scale, kind=kind)

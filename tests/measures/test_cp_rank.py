@@ -129,7 +129,8 @@ def test_says_which_fit_it_rests_on():
     assert str(found) == f"CP rank 2 (2 terms fit with a relative error of {found.fit:.3g})"
     assert str(cp_rank_bracket(COMPLEX, key=KEY)).startswith("CP rank 2 to 3 (3 terms fit with a relative error of ")
     none = cp_rank_bracket(MATMUL, key=KEY, max_rank=3)
-    assert none.fit is None and str(none) == "CP rank 4 to 16 (no fit; 16 terms are enough for any tensor of this shape)"
+    assert none.fit is None
+    assert str(none) == "CP rank 4 to 16 (no fit; 16 terms are enough for any tensor of this shape)"
 
 
 def test_w_has_rank_three_and_border_rank_two():

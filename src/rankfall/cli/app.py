@@ -185,7 +185,10 @@ def compare(
         typer.Option("--norm", metavar="NAME", help="nuclear, frobenius, schatten-0.5, entrywise-1, ky-fan-2, ..."),
     ] = None,
     depth: Annotated[list[int] | None, typer.Option("--depth", help="Number of factors; 2 and 3.")] = None,
-    scale: Annotated[list[float] | None, typer.Option("--scale", help="Size of the start; 1e-2 to 1e-6, and less where a verdict waits.")] = None,
+    scale: Annotated[
+        list[float] | None,
+        typer.Option("--scale", help="Size of the start; 1e-2 to 1e-6, and less where a verdict waits."),
+    ] = None,
     draws: Annotated[int, typer.Option("--draws", help="Starts, and problems that are drawn.")] = 3,
     kind: Annotated[str, typer.Option("--kind", help="gaussian, balanced, orthogonal or identity.")] = "gaussian",
     tolerance: Annotated[float, typer.Option("--tolerance", help="Share of the least norm that counts as it.")] = 0.01,

@@ -25,7 +25,8 @@ _ALL_BIPARTITIONS, _LARGEST_SIDE = 10, 2048
 class CPRankBracket:
     """Where the smallest CP rank of any tensor within a relative error of a given one lies, and what else is known.
 
-    ``print`` shows both ends and the error of the fit that the upper one rests on. Only ``lower`` and ``upper`` are the bracket; the other fields tell more and never narrow it.
+    Only ``lower`` and ``upper`` are the bracket; the other fields tell more and never narrow it. ``print`` shows both
+    ends and the error of the fit that the upper one rests on.
 
     Attributes
     ----------
@@ -52,7 +53,7 @@ class CPRankBracket:
 
     @property
     def fit(self) -> float | None:
-        """Relative error of the ``upper`` terms found; None where no fit was, and any tensor of the shape has as few."""
+        """Relative error of the ``upper`` terms found; None where any tensor of the shape has as few, and none was."""
         return self.fits.get(self.upper)
 
     def __str__(self) -> str:

@@ -129,8 +129,8 @@ def theorem_2() -> list[Claim]:
         ),
         at_least(
             "theorem-2-limit",
-            f"and where e is not 0 the entry ends at |z z' / e| or beyond (smallest share, of the {reached} of {started} "
-            "starts that reach the loss; the others choose the wrong side of 0 and stall at loss e^2 / 2)",
+            f"and where e is not 0 the entry ends at |z z' / e| or beyond (smallest share, of the {reached} of "
+            f"{started} starts that reach the loss; the others choose the wrong side of 0 and stall at loss e^2 / 2)",
             f"{TALK}, theorem 2",
             float(np.min(limits)),
             0.9,

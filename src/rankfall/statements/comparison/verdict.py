@@ -192,8 +192,8 @@ def _left(slope: np.ndarray, small: np.ndarray, size: int) -> np.ndarray:
 
     For commuting measurements the flow from ``alpha I`` ends at the solution that minimises ``sum s_i + h(s_i) / u``
     over its singular values, at depth 2 with ``u = ln(1 / alpha)`` and ``h(s) = s ln s - s``. By convexity its excess
-    ``e`` over the least nuclear norm is at most ``(h(s*) - h(s)) / u``: at the slowest it falls like ``1 / u``, and what
-    falls so has ``u`` times its slope left. But measurements close in size are told apart like a slow power of
+    ``e`` over the least nuclear norm is at most ``(h(s*) - h(s)) / u``: at the slowest it falls like ``1 / u``, and
+    what falls so has ``u`` times its slope left. But measurements close in size are told apart like a slow power of
     ``alpha``, at first by nothing that can be seen. There ``de/du = -|P s|^2`` and ``e = <P s, s - s*>`` in the metric
     ``1 / s``, with the projection ``P`` onto what the measurements do not see, so ``e^2 <= size |de/du|`` (the largest
     singular value is at least their mean): a smaller slope is the end. Deeper flows are faster.

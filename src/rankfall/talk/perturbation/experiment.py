@@ -148,8 +148,8 @@ EXPERIMENT = Experiment(
         "Is [[*, 1], [1, 0]] a curiosity? The observed values are changed to [[*, -2], [0.5, eps]]: the unobserved "
         "entry then grows towards z z'/eps, the value that makes the matrix rank 1, which is far from zero for small "
         "eps and infinite for eps = 0; except from starts that choose the other side of 0, where the determinant lets "
-        "the flow come no lower than a loss of eps^2/2. And the unobserved entry is moved to each of the four positions: the same "
-        "growth, once the determinant at the start has the sign that the position asks for."
+        "the flow come no lower than a loss of eps^2/2. And the unobserved entry is moved to each of the four "
+        "positions: the same growth, once the determinant at the start has the sign that the position asks for."
     ),
     settings=Perturbation,
     compute=compute,
