@@ -148,7 +148,8 @@ def made(excess, *, status="optimal", below=1.0, fits=True, growth=0.0, scales=(
         (made([0.5, 0.05, 0.001], fits=[[True, True, True], [True, True, False]]), "undecided", "1 of the last 4"),
         (made([-0.1, -0.1, -0.1]), "undecided", "the loss is too large"),
         # Within the tolerance, and on the way out of it.
-        (made([0.0, 0.002, 0.006]), "undecided", "still rises"),
+        (made([0.0, 0.003, 0.008]), "undecided", "still rises"),
+        (made([0.0, 0.004, 0.006]), "minimised", "within 1 %"),
         (made([0.006, 0.006, 0.006]), "minimised", "within 1 %"),
         # A start as large as the solution tells nothing, however still the norm.
         (made([0.3, 0.3, 0.3], scales=(1e3, 1e2, 1e1)), "undecided", "still falls"),
@@ -201,7 +202,8 @@ def implicit(weights, residual, scale, depth):
     ``ds_i/dt = L s_i^(2-2/L) a_i r``: at depth 2 ``s_i = alpha exp(a_i v)``, deeper ``s_i^-p = alpha^-p - a_i v`` with
     ``p = 1 - 2/L``; ``v`` is the integral of the residual, and found where the residual is what is missing.
     """
-    with mpmath.workdps(50):
+    # What is left of alpha^-p = 1e67 at depth 3 from 1e-200 is of the order of 1.
+    with mpmath.workdps(50 + 70):
         a, start, p = [mpmath.mpf(float(w)) for w in weights], mpmath.mpf(scale), 1 - mpmath.mpf(2) / depth
 
         def solutions(v):
@@ -214,7 +216,7 @@ def implicit(weights, residual, scale, depth):
 
         # The largest singular value alone is at most 1.
         low, high = mpmath.mpf(0), -mpmath.log(start) if depth == 2 else (start**-p - 1) / a[0]
-        for _ in range(800):
+        for _ in range(420):
             middle = (low + high) / 2
             low, high = (middle, high) if missing(middle) > 0 else (low, middle)
         return float(sum(solutions(low)))

@@ -29,9 +29,9 @@ class Verdict:
     depth : int
     verdict : str
         ``"minimised"`` (in every draw the norm from the smallest start is within the tolerance of a lower bound on that
-        of all solutions, and does not rise), ``"not minimised"`` (in some draw it is further than that above a
-        solution, and would be after the farthest fall that a law of theory has left at the rate it falls at), or
-        ``"undecided"``.
+        of all solutions, and would be after one more such rise as the last one), ``"not minimised"`` (in some draw it
+        is further than that above a solution, and would be after the farthest fall that a law of theory has left at the
+        rate it falls at), or ``"undecided"``.
     excess : float
         From the smallest start: norm over the least one known, less 1; the largest of the draws.
     foretold : float
@@ -127,8 +127,9 @@ def verdict_of(of: xr.Dataset, tolerance: float) -> Verdict:
     against = fits[:, -2:].all(axis=1) & (foretold > tolerance)
     with np.errstate(divide="ignore", invalid="ignore"):
         near = fits[:, -1] & (below > 0) & (abs(values[:, -1] / below - 1) <= tolerance)
-    # What is near, but would leave at the rate at which it rises, is not there for good.
-    leaves = now - np.minimum(slope, 0.0) * small > tolerance
+    # What is near, but would leave by one more such rise as the last one, is not there for good.
+    step = np.log(float(of["scale"][-2] / of["scale"][-1]))
+    leaves = now - np.minimum(slope, 0.0) * step > tolerance
     growth, draws = _growth(of), len(values)
     smallest = f"from {float(of['scale'][-1]):g}"
     if against.any():
