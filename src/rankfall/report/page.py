@@ -258,7 +258,7 @@ def readable(value: object, beside: object = None) -> str:
     >>> readable(1.23456789e-7), readable("inf"), readable(3)
     ('1.23457e-07', 'inf', '3')
     >>> readable(1.00000000123, beside=1.0)
-    '1.00000000123'
+    '1.0000000012'
     >>> readable(230361.4983, beside=230361.5007), readable(230361.5007, beside=230361.4983)
     ('230361.4983', '230361.5007')
     """
