@@ -33,6 +33,9 @@ SOURCE = "Razin and Cohen (2020), theorem 1"
 FACTOR = 2.0
 # A norm that grows like a lower power of 1 / sqrt(loss) than this, or falls, is not on its way up.
 RISES = 0.1
+# Size of the start of the control. From smaller ones, and deep, the entry goes far before it stays; from larger ones it
+# is large at once.
+CONTROL = 0.1
 # Points of the grid over the whole interval that is searched for the minimum.
 GRID = 1001
 
@@ -64,8 +67,8 @@ class Challenge:
         Slope of ``log(norm)`` against ``log(1 / sqrt(loss))`` over the last two decades of the loss.
     claim : Claim
         The verdict: it holds where the norm is at twice its minimum or above, and theorem 1 keeps it there for every
-        smaller loss, or says something of it while it rises still. Its control is the flow from a start of the other
-        determinant sign, of which no theorem says that.
+        smaller loss, or says something of it while it rises still. Its control is the flow from a start of size 0.1 and
+        of the other determinant sign, of which no theorem says that.
     """
 
     name: str
@@ -201,7 +204,10 @@ def challenge(
     constants = norm_constants(norm, triangle_constant=triangle_constant)
     function = named_norm("norm", norm)
     x, least, at_least_this = _least(function, constants)
-    path, other = (_measured(_path(number, size, end, key, det_sign=s), function, constants) for s in (1, -1))
+    path, other = (
+        _measured(_path(number, start, end, key, det_sign=sign), function, constants)
+        for start, sign in ((size, 1), (CONTROL, -1))
+    )
     return Challenge(
         name=function.name,
         constants=constants,
@@ -256,7 +262,7 @@ def _claim(name: str, constants: NormConstants, least: float, path: xr.Dataset, 
         f"the solutions, and rises or is kept there by the bound of theorem 1{vacuous}; on the way it is never below "
         f"that bound{doubt} (the smaller ratio; 0 where it neither rises nor is kept, or the bound is vacuous)."
     )
-    words = ("the same from a start of negative determinant", _driven(other, least))
+    words = (f"the same from a start of size {CONTROL:g} and negative determinant", _driven(other, least))
     return at_least(f"challenge-{name}", statement, SOURCE + doubt, _driven(path, least), 1.0, 1e-9, words)
 
 
@@ -270,8 +276,10 @@ def _driven(path: xr.Dataset, least: float) -> float:
 
 
 def _growth_rate(path: xr.Dataset) -> float:
-    """Slope of the logarithms over the last two decades of the loss."""
+    """Slope of the logarithms over the last two decades of the loss; NaN of a path that does not move."""
     late = path["loss"].values <= 100.0 * float(path["loss"][-1])
+    if late.sum() < 2:
+        return float("nan")
     reach = -0.5 * np.log(path["loss"].values[late])
     return float(np.polyfit(reach, np.log(path["norm"].values[late]), 1)[0])
 
