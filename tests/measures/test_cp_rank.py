@@ -114,6 +114,25 @@ def test_complex_multiplication_has_real_rank_three():
     assert b.fits[2] > 0.4 and b.border is None
 
 
+@pytest.mark.parametrize(("rtol", "upper"), [(0.34, 3), (0.49, 3), (0.4999, 3), (0.501, 2), (0.51, 2)])
+def test_a_fit_just_above_the_tolerance_is_none(rtol, upper):
+    """Two terms come as near to complex multiplication as 1/2, and no nearer; no matricization knows that."""
+    b = cp_rank_bracket(COMPLEX, rtol, key=KEY)
+    assert ends(b) == (2, upper)
+    assert b.fits[2] >= 0.5 * (1 - 1e-12) and b.fit == b.fits[upper] <= rtol
+    if upper == 3:
+        assert b.fits[2] > rtol
+
+
+def test_says_which_fit_it_rests_on():
+    found = cp_rank_bracket(COMPLEX, 0.51, key=KEY)
+    assert str(found) == f"CP rank 2 (2 terms fit with a relative error of {found.fit:.3g})"
+    assert str(cp_rank_bracket(COMPLEX, key=KEY)).startswith("CP rank 2 to 3 (3 terms fit with a relative error of ")
+    none = cp_rank_bracket(MATMUL, key=KEY, max_rank=3)
+    assert none.fit is None
+    assert str(none) == "CP rank 4 to 16 (no fit; 16 terms are enough for any tensor of this shape)"
+
+
 def test_w_has_rank_three_and_border_rank_two():
     b = cp_rank_bracket(W, key=KEY)
     assert ends(b) == (2, 2) and b.exact == 3 and "zero" in b.exact_rule

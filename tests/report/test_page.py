@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 import pytest
 
 from rankfall.report import reproduce, stored_names, write_page
+from rankfall.report.page import readable
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -129,3 +130,23 @@ def test_page_that_cannot_be_written(tiny, tmp_path):
     with pytest.raises(ValueError, match="report.html' cannot be written"):
         write_page(tmp_path, ["tiny-one"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "tiny-one"]
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (230361.5013, 230361.4987),
+        (1 + 1e-9, 1.0),
+        (1e-300, 0.0),
+        (3.0, 3.0),
+        (2 / 3, 0.5),
+        (1 / 3, 1 / 3 + 1e-12),
+        (5e8, 5),
+    ],
+)
+def test_values_are_written_with_the_digits_that_show_their_difference(measured, expected):
+    """Six digits made 230362 and 230361 of the first two, which agree to 1e-8."""
+    texts = readable(float(measured), expected), readable(float(expected), measured)
+    apart = float(texts[0]) - float(texts[1])
+    assert apart == pytest.approx(measured - expected, rel=0.1) and max(map(len, texts)) <= 18
+    assert readable(measured) == f"{measured:.6g}"

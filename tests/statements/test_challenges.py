@@ -40,11 +40,16 @@ def flow():
     return challenges._path(3, 1e-3, LOSS, None)
 
 
+@pytest.fixture(scope="module")
+def other():
+    return challenges._path(3, 1e-3, LOSS, None, det_sign=-1)
+
+
 @pytest.fixture(autouse=True)
-def _one_path(flow, monkeypatch, request):
+def _one_path(flow, other, monkeypatch, request):
     """The same path for every norm, unless a test is about the path."""
     if "path" not in request.node.name:
-        monkeypatch.setattr(challenges, "_path", lambda *_: flow)
+        monkeypatch.setattr(challenges, "_path", lambda *_, det_sign=1: flow if det_sign > 0 else other)
 
 
 CASES = [
@@ -123,16 +128,60 @@ def test_a_norm_that_barely_sees_the_entry_is_not_driven_yet():
 
 
 @pytest.mark.parametrize("norm", ["nuclear", "schatten-0.5"])
-def test_the_control_is_a_norm_that_stays_at_its_minimum(norm):
+def test_the_control_is_the_flow_from_the_other_sign(norm, flow, monkeypatch):
     claim = rf.challenge(norm, loss=LOSS).claim
     assert claim.holds and claim.control["fails"] and claim.control["measured"] < 1 <= claim.measured
+    # Were that one driven too, the control would say so.
+    monkeypatch.setattr(challenges, "_path", lambda *_, det_sign=1: flow)
+    claim = rf.challenge(norm, loss=LOSS).claim
+    assert claim.holds and not claim.control["fails"] and not claim.ok
+
+
+def weights(row, column, weight):
+    """The Frobenius norm with one entry weighed so."""
+    mask = np.ones((2, 2))
+    mask[row, column] = weight
+    return lambda w: np.linalg.norm(w * mask)
+
+
+def test_a_norm_that_falls_is_not_driven_up():
+    """The norm is a thousand times its minimum since it weighs what training still has to bring to 0."""
+    found = rf.challenge(weights(1, 1, 1e8), triangle_constant=1, loss=LOSS)
+    assert found.ratio > 1e5 and found.growth_rate == pytest.approx(-1.0, abs=0.01)
+    assert not found.claim.holds and found.claim.measured == 0 and float(found.path["bound"][-1]) == 0
+    text = str(found)
+    assert "NOT driven above its minimum yet" in text and "falling like" in text and "says nothing there" in text
+    assert "vacuous" in text and "vacuous" in found.claim.statement
+    assert found.sure_below == pytest.approx(2.9e-9, rel=0.02)
+
+
+def test_a_norm_that_rises_before_theorem_1_speaks_is_not_said_to_be_driven(flow, other, monkeypatch):
+    """On the first stretch, to loss 0.01, the same norm rises with the entry that is to vanish."""
+    short = [one.isel(record=one["loss"].values >= 0.01) for one in (flow, other)]
+    monkeypatch.setattr(challenges, "_path", lambda *_, det_sign=1: short[0] if det_sign > 0 else short[1])
+    found = rf.challenge(weights(1, 1, 1e8), triangle_constant=1, loss=0.01)
+    assert found.growth_rate > 1 and found.ratio > 2 and not found.claim.holds and "NOT shown" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "weight", "driven", "below"),
+    # The loss from which on the bound B - |rest| is above twice the minimum: about min(1, weight)^2 / (18 or so).
+    [(0, 0, 1e-9, False, 2.8e-20), (1, 1, 1e-9, True, 0.022), (0, 0, 1e12, True, 0.19), (0, 1, 1e12, False, 5.5e-26),
+     (1, 0, 1e12, False, 5.5e-26), (1, 1, 1e12, False, 2.9e-13)],
+)  # fmt: skip
+def test_norms_of_any_weights_are_norms(row, column, weight, driven, below):
+    found = rf.challenge(weights(row, column, weight), triangle_constant=1, loss=LOSS)
+    least = max(weight, np.sqrt(2)) if row != column else np.sqrt(2)
+    assert found.minimiser == 0 and found.minimum == pytest.approx(least)
+    assert found.claim.ok == driven and found.sure_below == pytest.approx(below, rel=0.03)
+    assert ("driven above its minimum\n" in str(found)) == driven
 
 
 def test_a_path_that_stays_put_makes_the_claim_false(flow, monkeypatch):
     still = flow.copy(deep=True)
     still["end_to_end"][:] = theory.solution(0.0)
     still["unobserved"][:] = 0.0
-    monkeypatch.setattr(challenges, "_path", lambda *_: still)
+    monkeypatch.setattr(challenges, "_path", lambda *_, det_sign=1: still)
     found = rf.challenge("nuclear", loss=LOSS)
     assert not found.claim.holds and not found.claim.ok
     assert found.growth_rate == pytest.approx(0.0, abs=1e-9) and found.ratio == pytest.approx(1.0)

@@ -5,14 +5,17 @@ import json
 import re
 
 import jax
+import mpmath
 import numpy as np
 import pytest
 import xarray as xr
 
 import rankfall as rf
 from rankfall.report import store_comparison
+from rankfall.statements.comparison.results import with_smaller
 from rankfall.statements.comparison.verdict import verdict_of
 
+module = importlib.import_module("rankfall.statements.comparison.compare")
 KEY = jax.random.key(0)
 SCALES = [1e-2, 1e-4, 1e-6]
 
@@ -106,7 +109,7 @@ def test_solutions_and_errors_are_kept(proved):
     assert float(data["error"].sel(depth=2, draw=0, scale=1e-6)) == pytest.approx(error)
 
 
-def made(excess, *, status="optimal", below=1.0, fits=True, growth=0.0):
+def made(excess, *, status="optimal", below=1.0, fits=True, growth=0.0, scales=(1e-2, 1e-3, 1e-4), size=2):
     """Data of one norm and depth, two draws and three scales, with a least norm of 1."""
     values = 1 + np.broadcast_to(np.asarray(excess, float), (2, 3))
     reasons = np.where(np.broadcast_to(fits, (2, 3)), "loss", "steps")
@@ -116,13 +119,14 @@ def made(excess, *, status="optimal", below=1.0, fits=True, growth=0.0):
             "minimum": ("draw", [1.0, 1.0]),
             "lower_bound": ("draw", [below, below]),
             "status": ("draw", [status, status]),
+            "least": (("draw", "row", "column"), np.tile(np.eye(size) / np.sqrt(size), (2, 1, 1))),
             "norm_of_trained": (dims, values),
             "norm_before": (dims, values * 100.0**-growth),
             "loss": (dims, np.full((2, 3), 1e-8)),
             "loss_before": (dims, np.full((2, 3), 1e-6)),
             "stop_reason": (dims, reasons),
         },
-        {"norm": "nuclear", "depth": 2, "scale": [1e-2, 1e-3, 1e-4]},
+        {"norm": "nuclear", "depth": 2, "scale": list(scales)},
     )
 
 
@@ -143,6 +147,15 @@ def made(excess, *, status="optimal", below=1.0, fits=True, growth=0.0):
         (made([[0.5, 0.3, 0.3], [9.0, 9.0, 9.0]], fits=[[True] * 3, [False] * 3]), "not minimised", "up to 1.3 times"),
         (made([0.5, 0.05, 0.001], fits=[[True, True, True], [True, True, False]]), "undecided", "1 of the last 4"),
         (made([-0.1, -0.1, -0.1]), "undecided", "the loss is too large"),
+        # Within the tolerance, and on the way out of it.
+        (made([0.0, 0.003, 0.008]), "undecided", "still rises"),
+        (made([0.0, 0.004, 0.006]), "minimised", "within 1 %"),
+        (made([0.006, 0.006, 0.006]), "minimised", "within 1 %"),
+        # A start as large as the solution tells nothing, however still the norm.
+        (made([0.3, 0.3, 0.3], scales=(1e3, 1e2, 1e1)), "undecided", "still falls"),
+        # So small a slope is the end of a small matrix; of a large one it may be the beginning of a fall.
+        (made([0.0301, 0.03005, 0.03]), "not minimised", "2 of 2"),
+        (made([0.0301, 0.03005, 0.03], size=50), "undecided", "by no law that tells where it ends"),
     ],
 )  # fmt: skip
 def test_verdicts(data, verdict, words):
@@ -155,10 +168,107 @@ def test_slow_falls_are_not_taken_for_an_end():
     """What falls like the inverse of the logarithm, to zero, is never said not to be minimised."""
     decades = np.arange(2, 40)
     for end in range(3, len(decades)):
+        scales = 10.0 ** -decades[:end].astype(float)[-3:]
         excess = (0.3 * 2 / decades[:end])[-3:]
-        assert verdict_of(made(excess), 0.01).verdict != "not minimised"
-    # Nor is that said of what falls like it to a limit above, while it falls.
-    assert verdict_of(made(0.2 + (0.3 * 2 / decades)[-3:]), 0.01).verdict == "not minimised"
+        assert verdict_of(made(excess, scales=scales), 0.01).verdict != "not minimised"
+    # Nor is that said of what falls like it to a limit above, until what is left to fall is less than that.
+    late = made(0.2 + (0.3 * 2 / decades)[-3:], scales=scales)
+    found = verdict_of(late, 0.01)
+    assert found.verdict == "not minimised" and 0.15 < found.foretold < 0.2
+
+
+@pytest.mark.parametrize("weights", [[1, 0.97], [1, 0.97, 0.5], [1, 0.98, 0.9, 0.3], [1, 0.95, 0.94, 0.2, 0.1]])
+@pytest.mark.parametrize("many", [1, 4])
+def test_no_fall_of_commuting_measurements_is_taken_for_an_end(weights, many):
+    """``sum a_i s_i = 1`` with ``s_i = alpha e^(a_i v)``: at every scale either near or undecided."""
+    a = np.array([1.0, *np.repeat(weights[1:], many)])
+    v = np.linspace(0.0, 460.0, 4601)
+    log_alpha = -np.log(np.exp(a * v[:, None] - v[:, None]) @ a) - v
+    excess = np.exp(a * v[:, None] + log_alpha[:, None]).sum(axis=1) - 1
+    for end in np.linspace(2.0, 200.0, 60):
+        scales = 10.0 ** -(end + np.array([-1.0, -0.5, 0.0]))
+        there = np.interp(-np.log(scales), -log_alpha, excess)
+        found = verdict_of(made(there, scales=scales, size=len(a)), 0.01)
+        assert found.verdict == ("minimised" if there[-1] <= 0.01 else "undecided"), (end, there)
+        assert found.foretold <= 0.01
+
+
+CLOSE = np.array([1.0, 0.97, 0.97, 0.97, 0.97])
+
+
+def implicit(weights, residual, scale, depth):
+    """Nuclear norm of the diagonal flow of ``sum a_i s_i = 1``, at 50 digits, where so much of the 1 is missing.
+
+    ``ds_i/dt = L s_i^(2-2/L) a_i r``: at depth 2 ``s_i = alpha exp(a_i v)``, deeper ``s_i^-p = alpha^-p - a_i v`` with
+    ``p = 1 - 2/L``; ``v`` is the integral of the residual, and found where the residual is what is missing.
+    """
+    # What is left of alpha^-p = 1e67 at depth 3 from 1e-200 is of the order of 1.
+    with mpmath.workdps(50 + 70):
+        a, start, p = [mpmath.mpf(float(w)) for w in weights], mpmath.mpf(scale), 1 - mpmath.mpf(2) / depth
+
+        def solutions(v):
+            if depth == 2:
+                return [start * mpmath.exp(w * v) for w in a]
+            return [(start**-p - w * v) ** (-1 / p) for w in a]
+
+        def missing(v):
+            return 1 - sum(w * s for w, s in zip(a, solutions(v), strict=True)) - residual
+
+        # The largest singular value alone is at most 1.
+        low, high = mpmath.mpf(0), -mpmath.log(start) if depth == 2 else (start**-p - 1) / a[0]
+        for _ in range(420):
+            middle = (low + high) / 2
+            low, high = (middle, high) if missing(middle) > 0 else (low, middle)
+        return float(sum(solutions(low)))
+
+
+@pytest.fixture(scope="module")
+def close():
+    """Commuting measurements of close size, which the scale tells apart like its power 0.03."""
+    problem = rf.MatrixSensing(np.diag(CLOSE)[None], np.array([1.0]))
+    return rf.compare(problem, ["nuclear", "frobenius"], [2, 3], draws=1, kind="identity", progress=False)
+
+
+def test_close_commuting_measurements_are_told_apart(close):
+    """What is 1.022 times the least at 1e-6, and still falls, is the least at 1e-200."""
+    nuclear = close.verdicts[:2]
+    assert [v.verdict for v in nuclear] == ["minimised"] * 2 and "from 1e-200" in nuclear[0].why
+    # The control: the Frobenius norm, which is least at the weights themselves.
+    frobenius = close.verdicts[2:]
+    assert [v.verdict for v in frobenius] == ["not minimised"] * 2
+    assert frobenius[0].excess == pytest.approx(np.linalg.norm(CLOSE) - 1, rel=1e-3)
+    assert close.data["scale"].values.tolist() == [*module.SCALES, *module.FURTHER]
+    # The same from 1e-6 on is told by no law.
+    early = verdict_of(close.data.sel(norm="nuclear", depth=2, scale=list(module.SCALES)), 0.01)
+    assert early.verdict == "undecided" and early.excess == pytest.approx(0.0224, abs=1e-4)
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_close_commuting_measurements_against_the_implicit_equation(close, depth):
+    of = close.data.sel(norm="nuclear", depth=depth, draw=0)
+    for scale in of["scale"].values:
+        at = of.sel(scale=scale)
+        # Half the square of the residual is the loss.
+        exact = implicit(CLOSE, np.sqrt(2 * float(at["loss"])), float(scale), depth)
+        assert float(at["norm_of_trained"]) == pytest.approx(exact, rel=1e-6), scale
+    assert implicit(CLOSE, 0.0, 1e-200, 2) == pytest.approx(1.0000001, abs=2e-4)
+
+
+def test_descent_goes_to_no_smaller_starts_and_says_that_it_cannot_tell():
+    problem = rf.MatrixSensing(np.diag(CLOSE)[None], np.array([1.0]))
+    options = {"scales": [1e-4, 1e-6], "draws": 1, "kind": "identity", "dynamics": rf.ExponentialDescent()}
+    (found,) = rf.compare(problem, ["nuclear"], [2], **options, progress=False).verdicts
+    assert found.verdict == "undecided" and "smaller scales" in found.why and found.foretold <= 0.01
+
+
+def test_smaller_starts_are_added_as_far_as_they_end():
+    """Of a flow that takes too many steps from the smallest ones, the others count."""
+    first = made([0.3, 0.2, 0.1]).expand_dims(["norm", "depth"])
+    more = made([0.05, 0.02, 0.01], fits=[[True, True, False], [True] * 3], scales=(1e-12, 1e-25, 1e-50))
+    whole = with_smaller(first, more.expand_dims(["norm", "depth"]))
+    assert whole["scale"].values.tolist() == [1e-2, 1e-3, 1e-4, 1e-12, 1e-25]
+    assert (whole["stop_reason"] == "loss").all()
+    np.testing.assert_allclose(whole["norm_of_trained"].squeeze()[0], [1.3, 1.2, 1.1, 1.05, 1.02])
 
 
 def test_is_stored_as_plain_files(two_by_two, tmp_path):
@@ -182,7 +292,6 @@ def test_problems_of_one_distribution_have_one_shape():
 
 def test_a_least_norm_with_a_small_gap_is_taken_where_no_other_method_goes(monkeypatch):
     """Near the least number of entries the gap falls slowly, and what is solved exactly is smaller than this."""
-    module = importlib.import_module("rankfall.statements.comparison.compare")
     problem = rf.low_rank_completion((170, 170), rank=2, observed=8000, key=KEY)
     monkeypatch.setattr(module, "NuclearNorm", lambda: rf.references.NuclearNorm(gap=1e-15, steps=200))
     found = module._least(rf.references.NormMinimal("nuclear"), problem)

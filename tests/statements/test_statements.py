@@ -8,7 +8,7 @@ import pytest
 
 from rankfall.cli import main
 from rankfall.dynamics.flow import factors
-from rankfall.statements import STATEMENTS, verify
+from rankfall.statements import STATEMENTS, solutions, theorems, verify
 from rankfall.talk import EXPERIMENTS
 
 EVERY = STATEMENTS | EXPERIMENTS.statements()
@@ -21,6 +21,40 @@ def test_holds_and_its_control_fails(name):
     for claim in claims:
         assert claim.holds, claim
         assert claim.control is not None and claim.control["fails"], claim
+
+
+def held(statement):
+    """Names of the claims of a statement that hold and whose control fails."""
+    return {claim.name for claim in statement() if claim.ok}
+
+
+@pytest.mark.parametrize(
+    ("factor", "kept"), [(1.0, {"bounded-minimisers", "bounded-minimisers-sharply"}), (2.0, set()), (0.5, set())]
+)
+def test_the_bound_on_minimisers_can_be_neither_less_nor_more(factor, kept, monkeypatch):
+    """Twice the bound holds too, but is not sharp, and leaves its control within."""
+    right = solutions.minimiser_radius
+    monkeypatch.setattr(solutions, "minimiser_radius", lambda *values: factor * right(*values))
+    assert held(solutions.bounded_minimisers) == kept
+
+
+def test_shares_of_the_bound_are_said_one_by_one():
+    """Those that are least at 0 say nothing of it, and are seen to."""
+    claim = next(c for c in solutions.bounded_minimisers() if c.name == "bounded-minimisers")
+    assert "0.607, 0.000, 0.000, 0.000, 0.000, 0.912" in claim.statement and claim.measured > 0.9
+
+
+def test_rank_suboptimality_is_claimed_by_value(monkeypatch):
+    """Half of it is largest at the same place."""
+    right = solutions.measures.rank_suboptimality
+    monkeypatch.setattr(solutions.measures, "rank_suboptimality", lambda *a, **k: 0.5 * right(*a, **k))
+    assert "rank-suboptimality-largest" not in held(solutions.rank_suboptimality)
+
+
+def test_starts_that_stall_are_counted_in_the_words():
+    """Of 24 starts three choose the wrong side, where the loss cannot fall below e^2 / 2."""
+    claim = next(c for c in theorems.theorem_2() if c.name == "theorem-2-limit")
+    assert "the 21 of 24 starts that reach the loss" in claim.statement and claim.ok
 
 
 @pytest.fixture

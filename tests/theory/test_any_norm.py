@@ -127,6 +127,28 @@ def test_what_is_no_norm(function, words):
     assert name in str(caught.value) and len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize("weight", [1e-12, 1e-9, 1e9, 1e12])
+@pytest.mark.parametrize("entry", range(4))
+@pytest.mark.parametrize("order", [1, 2, np.inf])
+def test_a_norm_with_one_weight_of_any_size_is_a_norm(weight, entry, order):
+    weights = np.where(np.arange(4) == entry, weight, 1.0)
+    known = theory.norm_constants(lambda w: np.linalg.norm(weights * w.ravel(), order), triangle_constant=1)
+    assert known.norm_e11 == weights[0] and known.max_norm_eij == weights.max()
+
+
+@pytest.mark.parametrize("order", [1, 2, np.inf])
+def test_a_seminorm_is_refused_at_the_matrix_where_it_vanishes(order):
+    """In ten random directions, each known to the last digits."""
+    for seed in range(10):
+        kernel = np.random.default_rng(seed).normal(size=4)
+        others = np.eye(4) - np.outer(kernel, kernel) / (kernel @ kernel)
+        with pytest.raises(ValueError, match="seminorm"):
+            theory.norm_constants(lambda w, o=others: np.linalg.norm(o @ w.ravel(), order), triangle_constant=1)
+        # Weighed by 1e-9 in that direction, it is a norm.
+        lifted = others + 1e-9 * np.outer(kernel, kernel) / (kernel @ kernel)
+        assert theory.norm_constants(lambda w, o=lifted: np.linalg.norm(o @ w.ravel(), order), triangle_constant=1)
+
+
 def test_zero_at_zero_is_part_of_homogeneity():
     with pytest.raises(ValueError, match="zero matrix: its value there is 1"):
         theory.norm_constants(lambda w: np.linalg.norm(w) if w.any() else 1.0)

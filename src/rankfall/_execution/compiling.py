@@ -114,8 +114,7 @@ class Room:
             limit = _limit()
             if _count() - self.others <= _MUCH * limit:
                 return
-            for function in list(_ours):
-                function.forget()
+            forget_compiled()
             self.others = _count()
             tell = self.others > _NEARLY_ALL * limit and not self.told
             self.told = self.told or tell
@@ -127,6 +126,12 @@ class Room:
                 RuntimeWarning,
                 stacklevel=4,
             )
+
+
+def forget_compiled() -> None:
+    """Forget what is compiled of ours; the next calls compile anew."""
+    for function in list(_ours):
+        function.forget()
 
 
 _room = Room()

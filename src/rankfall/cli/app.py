@@ -208,7 +208,10 @@ def compare(
         typer.Option("--norm", metavar="NAME", help="nuclear, frobenius, schatten-0.5, entrywise-1, ky-fan-2, ..."),
     ] = None,
     depth: Annotated[list[int] | None, typer.Option("--depth", help="Number of factors; 2 and 3.")] = None,
-    scale: Annotated[list[float] | None, typer.Option("--scale", help="Size of the start; 1e-2 to 1e-6.")] = None,
+    scale: Annotated[
+        list[float] | None,
+        typer.Option("--scale", help="Size of the start; 1e-2 to 1e-6, and less where a verdict waits."),
+    ] = None,
     draws: Annotated[int, typer.Option("--draws", help="Starts, and problems that are drawn.")] = 3,
     kind: Annotated[str, typer.Option("--kind", help="gaussian, balanced, orthogonal or identity.")] = "gaussian",
     tolerance: Annotated[float, typer.Option("--tolerance", help="Share of the least norm that counts as it.")] = 0.01,
@@ -281,10 +284,12 @@ def _stored(out: str) -> list[str]:
     return [name for name in order if name in stored_names(out)]
 
 
-def _measured(claim: dict[str, Any]) -> str:
+def _values(claim: dict[str, Any]) -> tuple[str, str]:
+    """Measured and expected, with the digits that show their difference."""
     from ..report.page import readable
 
-    return readable(claim["measured"], claim["expected"])
+    measured, expected = claim["measured"], claim["expected"]
+    return readable(measured, expected), readable(expected, measured)
 
 
 def _write_claims(path: str, claims: list[tuple[str, Any]]) -> None:
@@ -307,7 +312,7 @@ def _print_statements(claims: list[tuple[str, Any]]) -> None:
     for _, claim in claims:
         fields = claim.to_dict()
         control = fields["control"]
-        numbers = f"measured {_measured(fields)}, expected {readable(fields['expected'])}"
+        numbers = "measured {}, expected {}".format(*_values(fields))
         against = f"; control {readable(control['measured'])} ({control['what']})" if control else ""
         console.print(Text.assemble((claim.name, "bold"), ": ", _verdict(claim)))
         console.print(Padding(f"{claim.statement.rstrip('.')}. [{claim.source}]", (0, 0, 0, 4)))
@@ -340,8 +345,6 @@ def _print_claims(claims: list[tuple[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ..report.page import readable
-
     table = Table()
     for column in ("claim", "expected", "measured", "verdict"):
         table.add_column(column, overflow="fold")
@@ -350,6 +353,6 @@ def _print_claims(claims: list[tuple[str, Any]]) -> None:
             table.add_section()
             table.add_row(Text(name, style="bold"))
         fields = claim.to_dict()
-        texts = [Text(text) for text in (claim.name, readable(fields["expected"]), _measured(fields))]
-        table.add_row(*texts, _verdict(claim))
+        measured, expected = _values(fields)
+        table.add_row(*map(Text, (claim.name, expected, measured)), _verdict(claim))
     Console().print(table)

@@ -25,7 +25,8 @@ _ALL_BIPARTITIONS, _LARGEST_SIDE = 10, 2048
 class CPRankBracket:
     """Where the smallest CP rank of any tensor within a relative error of a given one lies, and what else is known.
 
-    Only ``lower`` and ``upper`` are the bracket; the other fields tell more and never narrow it.
+    Only ``lower`` and ``upper`` are the bracket; the other fields tell more and never narrow it. ``print`` shows both
+    ends and the error of the fit that the upper one rests on.
 
     Attributes
     ----------
@@ -49,6 +50,17 @@ class CPRankBracket:
     exact: int | None
     exact_rule: str | None
     border: BorderEvidence | None
+
+    @property
+    def fit(self) -> float | None:
+        """Relative error of the ``upper`` terms found; None where any tensor of the shape has as few, and none was."""
+        return self.fits.get(self.upper)
+
+    def __str__(self) -> str:
+        rank = f"{self.lower}" if self.lower == self.upper else f"{self.lower} to {self.upper}"
+        if self.fit is None:
+            return f"CP rank {rank} (no fit; {self.upper} terms are enough for any tensor of this shape)"
+        return f"CP rank {rank} ({self.upper} terms fit with a relative error of {self.fit:.3g})"
 
 
 def cp_rank_bracket(
@@ -112,6 +124,8 @@ def cp_rank_bracket(
     >>> found = rf.measures.cp_rank_bracket(w, key=jax.random.key(0))
     >>> found.lower, found.exact, found.border.rank
     (2, 3, 2)
+    >>> print(rf.measures.cp_rank_bracket(np.eye(3), key=jax.random.key(0)))
+    CP rank 3 (3 terms fit with a relative error of 0)
     """
     given, t, eps, _ = normalised(tensor)
     rtol = _checks.positive_number("rtol", rtol)

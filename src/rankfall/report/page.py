@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Sequence
 from html import escape
@@ -218,7 +219,7 @@ def _row(claim: dict[str, Any]) -> str:
     cells = [
         f"{escape(str(claim['statement']))} <code>{escape(str(claim['name']))}</code>",
         escape(str(claim["source"])),
-        _value(claim["expected"]),
+        _value(claim["expected"], claim["measured"]),
         _value(claim["measured"], claim["expected"]),
         _value(claim["tolerance"]),
         _verdict(claim),
@@ -243,14 +244,15 @@ def _control(control: dict[str, Any] | None) -> str:
 
 
 def readable(value: object, beside: object = None) -> str:
-    """Write a stored value for people: six digits are enough, or as many as tell it from another.
+    """Write a stored value for people: six digits are enough, or as many as show how far it is from another.
 
     Parameters
     ----------
     value : float, int, bool or str
         A value of ``claims.json``.
     beside : float, int, bool or str, optional
-        The value it stands beside; unequal values are written differently.
+        The value it stands beside, which is written with as many digits when this one is beside it: of what is
+        written the difference is that of the values, to a tenth of it.
 
     Returns
     -------
@@ -262,13 +264,22 @@ def readable(value: object, beside: object = None) -> str:
     >>> readable(1.23456789e-7), readable("inf"), readable(3)
     ('1.23457e-07', 'inf', '3')
     >>> readable(1.00000000123, beside=1.0)
-    '1.00000000123'
+    '1.0000000012'
+    >>> readable(230361.4983, beside=230361.5007), readable(230361.5007, beside=230361.4983)
+    ('230361.4983', '230361.5007')
     """
     if not isinstance(value, float):
         return str(value)
-    texts = [f"{value:.{digits}g}" for digits in (6, 9, 12, 17)]
-    other = readable(beside)
-    return texts[0] if value == beside else next((text for text in texts if text != other), texts[-1])
+    if not isinstance(beside, float | int) or not math.isfinite(value - beside):
+        return f"{value:.6g}"
+    return next(text for digits in range(6, 18) if (text := _if_told(value, float(beside), digits)) is not None)
+
+
+def _if_told(value: float, beside: float, digits: int) -> str | None:
+    """Write a value with so many digits, if the difference from another is seen in them."""
+    text, other = f"{value:.{digits}g}", f"{beside:.{digits}g}"
+    apart = value - beside
+    return text if digits == 17 or abs(float(text) - float(other) - apart) <= 0.1 * abs(apart) else None
 
 
 def _value(value: object, beside: object = None) -> str:

@@ -15,7 +15,7 @@ NORM, LEAST, END = PALETTE[0], PALETTE[2], PALETTE[1]
 def draw(challenge: Challenge) -> Figure:
     """Draw two panels: the norm over the unobserved entry of the solutions, and over the loss along the path."""
     path, times, end = challenge.path, challenge.ratio, f"loss {power(float(challenge.path['loss'][-1]))}"
-    verdict = "training drives it to" if challenge.claim.ok else "training has not driven it yet beyond"
+    verdict = "training drives it to" if challenge.claim.holds else "it is not driven up yet, and is"
     title = f"{challenge.name}: at {end}, {verdict} {_times(times)} times the least of the solutions"
     whole, (left, right) = figure(title, 2)
     _on_solutions(left, challenge.solutions, path, challenge.minimiser, challenge.minimum)

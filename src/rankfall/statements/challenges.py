@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 SOURCE = "Razin and Cohen (2020), theorem 1"
 # "Above the minimum" means by this factor at least.
 FACTOR = 2.0
+# A norm that grows like a lower power of 1 / sqrt(loss) than this, or falls, is not on its way up.
+RISES = 0.1
+# Size of the start of the control. From smaller ones, and deep, the entry goes far before it stays; from larger ones it
+# is large at once.
+CONTROL = 0.1
 # Points of the grid over the whole interval that is searched for the minimum.
 GRID = 1001
 
@@ -61,7 +66,9 @@ class Challenge:
     growth_rate : float
         Slope of ``log(norm)`` against ``log(1 / sqrt(loss))`` over the last two decades of the loss.
     claim : Claim
-        The verdict.
+        The verdict: it holds where the norm is at twice its minimum or above, and theorem 1 keeps it there for every
+        smaller loss, or says something of it while it rises still. Its control is the flow from a start of size 0.1 and
+        of the other determinant sign, of which no theorem says that.
     """
 
     name: str
@@ -104,18 +111,34 @@ class Challenge:
 
         return draw(self)
 
+    @property
+    def verdict(self) -> str:
+        """The finding in words: where the norm is at the end of the path, and where it goes."""
+        if self.claim.holds:
+            return "driven above its minimum"
+        if self.ratio < FACTOR:
+            return f"NOT above {FACTOR:g} times its minimum yet"
+        if self.growth_rate < RISES:
+            goes = "falls with the loss" if self.growth_rate < -RISES else "hardly changes as the loss falls"
+            return f"NOT driven above its minimum yet: it is above it, but {goes}"
+        if not self.path["bound"][-1] > 0:
+            return "NOT shown to be driven above its minimum: it is above it and rises, but theorem 1 says nothing yet"
+        return "BELOW the bound of theorem 1: it is no norm, or its triangle constant is larger"
+
     def __repr__(self) -> str:
         end = self.path.isel(record=-1)
         c = f"triangle constant {self.constants.triangle_constant:.4g}"
         sure = f"certified, {c}" if self.constants.certified else f"not certified: {c} was only probed"
-        verdict = "driven above its minimum" if self.claim.ok else f"NOT above {FACTOR:g} times its minimum yet"
+        bound, below = float(end["bound"]), self.sure_below
+        here = f"at least {bound:.6g} there" if bound > 0 else "says nothing there (its bound is vacuous)"
+        grows = "falling" if self.growth_rate < -RISES else "growing"
+        later = f"above {FACTOR:g} times the minimum below loss {below:.2g}" if below else "nor at any loss above 1e-60"
         return (
-            f"{self.name}: {verdict}\n"
+            f"{self.name}: {self.verdict}\n"
             f"  least among the solutions [[x, 1], [1, 0]]: {self.minimum:.6g} at x = {self.minimiser:.6g}\n"
             f"  at loss {float(end['loss']):.3g} (x = {float(end['unobserved']):.6g}): {float(end['norm']):.6g}, "
-            f"{self.ratio:.3g} times that, growing like (1/sqrt(loss))^{self.growth_rate:.3g}\n"
-            f"  theorem 1: at least {float(end['bound']):.6g} there, above {FACTOR:g} times the minimum below loss "
-            f"{self.sure_below:.2g} ({sure})"
+            f"{self.ratio:.3g} times that, {grows} like (1/sqrt(loss))^{self.growth_rate:.3g}\n"
+            f"  theorem 1: {here}, {later} ({sure})"
         )
 
 
@@ -181,12 +204,9 @@ def challenge(
     constants = norm_constants(norm, triangle_constant=triangle_constant)
     function = named_norm("norm", norm)
     x, least, at_least_this = _least(function, constants)
-    path = _path(number, size, end, key)
-    matrices = path["end_to_end"].transpose("record", "row", "col").values
-    path = path.assign(
-        norm=("record", function.finite(matrices)),
-        bound=("record", generic_norm_bound(path["loss"].values, constants)),
-        theorem1_bound=("record", theorem1_any_norm_bound(path["loss"].values, constants)),
+    path, other = (
+        _measured(_path(number, start, end, key, det_sign=sign), function, constants)
+        for start, sign in ((size, 1), (CONTROL, -1))
     )
     return Challenge(
         name=function.name,
@@ -197,20 +217,33 @@ def challenge(
         solutions=_solutions(function, max(float(np.abs(path["unobserved"]).max()), 2.0 * abs(x))),
         path=path,
         growth_rate=_growth_rate(path),
-        claim=_claim(function.name, constants, least, path),
+        claim=_claim(function.name, constants, least, path, other),
     )
 
 
-def _path(depth: int, scale: float, loss: float, key: Array | None) -> xr.Dataset:
+def _measured(path: xr.Dataset, function: NamedNorm, constants: NormConstants) -> xr.Dataset:
+    """Add the norm along a path, and its bounds."""
+    matrices = path["end_to_end"].transpose("record", "row", "col").values
+    return path.assign(
+        norm=("record", function.finite(matrices)),
+        bound=("record", generic_norm_bound(path["loss"].values, constants)),
+        theorem1_bound=("record", theorem1_any_norm_bound(path["loss"].values, constants)),
+    )
+
+
+def _path(depth: int, scale: float, loss: float, key: Array | None, det_sign: int = 1) -> xr.Dataset:
     """Follow the balanced gradient flow of a depth to a loss."""
     if key is None:
-        start = SpectralFactorization.from_end_to_end(scale * np.eye(2), depth)
+        # Of the other sign: no multiple of the identity, nor symmetric, which would keep x at 0.
+        matrix = np.eye(2) if det_sign > 0 else np.array([[1.0, 0.5], [-0.5, -1.0]])
+        start = SpectralFactorization.from_end_to_end(scale * matrix, depth)
     else:
-        drawn = MatrixFactorization.init((2, 2), depth, kind="balanced", scale=scale, det_sign=1, key=key)
+        drawn = MatrixFactorization.init((2, 2), depth, kind="balanced", scale=scale, det_sign=det_sign, key=key)
         start = SpectralFactorization.from_factors(drawn)
     record = Record(every=1, measures=["end_to_end"])
     run = train(two_by_two(), start, SpectralFlow(), stop=Stop(loss=loss), record=record, progress=False)
-    if run.stop_reason != "loss":
+    # Of the other sign nobody asked for an end.
+    if run.stop_reason != "loss" and det_sign > 0:
         raise ValueError(
             f"loss is {loss:g}, but must be reached: the flow of depth {depth} from scale {scale:g} ended with "
             f"{run.stop_reason!r}; pass a larger loss, or another scale."
@@ -219,25 +252,34 @@ def _path(depth: int, scale: float, loss: float, key: Array | None) -> xr.Datase
     return whole[["loss", "time", "end_to_end"]].assign(unobserved=whole["unobserved"].isel(entry=0, drop=True))
 
 
-def _claim(name: str, constants: NormConstants, least: float, path: xr.Dataset) -> Claim:
-    """Both parts of the verdict as one number; the control is a path that ends at the solution of least norm."""
-    norm, bound = path["norm"].values, path["bound"].values
+def _claim(name: str, constants: NormConstants, least: float, path: xr.Dataset, other: xr.Dataset) -> Claim:
+    """All parts of the verdict as one number; the control is a path that theorem 1 says nothing of."""
     end = float(path["loss"][-1])
     doubt = "" if constants.certified else " (not certified: the triangle constant was only probed)"
+    vacuous = "" if path["bound"][-1] > 0 else ", which is vacuous at that loss"
     statement = (
-        f"The flow drives {name} above its minimum without bound: at loss {end:.3g} it is at least {FACTOR:g} times "
-        f"its minimum on the solutions, and on the way never below the bound of theorem 1{doubt} (the smaller ratio)."
+        f"The flow drives {name} above its minimum: at loss {end:.3g} it is at least {FACTOR:g} times its minimum on "
+        f"the solutions, and rises or is kept there by the bound of theorem 1{vacuous}; on the way it is never below "
+        f"that bound{doubt} (the smaller ratio; 0 where it neither rises nor is kept, or the bound is vacuous)."
     )
+    words = (f"the same from a start of size {CONTROL:g} and negative determinant", _driven(other, least))
+    return at_least(f"challenge-{name}", statement, SOURCE + doubt, _driven(path, least), 1.0, 1e-9, words)
+
+
+def _driven(path: xr.Dataset, least: float) -> float:
+    """Return the smaller of the norm over twice its minimum, 0 where nothing holds it there, and over its bound."""
+    norm, bound = path["norm"].values, path["bound"].values
+    stays = bound[-1] >= FACTOR * least or (bound[-1] > 0 and _growth_rate(path) >= RISES)
     there = bound > 0
-    above = min(norm[-1] / (FACTOR * least), (norm[there] / bound[there]).min(initial=np.inf))
-    control = least / max(FACTOR * least, bound[-1])
-    words = ("the same for a path that ends at the solution of least norm", control)
-    return at_least(f"challenge-{name}", statement, SOURCE + doubt, above, 1.0, 1e-9, words)
+    above = norm[-1] / (FACTOR * least) if stays else 0.0
+    return float(min(above, (norm[there] / bound[there]).min(initial=np.inf)))
 
 
 def _growth_rate(path: xr.Dataset) -> float:
-    """Slope of the logarithms over the last two decades of the loss."""
+    """Slope of the logarithms over the last two decades of the loss; NaN of a path that does not move."""
     late = path["loss"].values <= 100.0 * float(path["loss"][-1])
+    if late.sum() < 2:
+        return float("nan")
     reach = -0.5 * np.log(path["loss"].values[late])
     return float(np.polyfit(reach, np.log(path["norm"].values[late]), 1)[0])
 

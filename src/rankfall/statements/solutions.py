@@ -5,6 +5,7 @@ import numpy as np
 from .. import measures
 from ..claims import Claim
 from ..theory import at_least, at_most, close_to, minimiser_radius, norm_constants, solution
+from ..theory.any_norm import Norm
 
 TALK = "Razin and Cohen (2020)"
 # Unobserved entries from 0 to a million, on both sides, denser where little happens.
@@ -78,28 +79,54 @@ def _mixed(w: np.ndarray) -> float:
     return float(np.abs(w).sum() + np.abs(w @ [[1.0, -0.5], [0.2, 1.0]]).max())
 
 
+def _flat(w: np.ndarray) -> float:
+    """Constant in the entry up to where the bound ends: least from 0 to 6."""
+    return float(max(abs(w[0, 0] - 3 * w[0, 1]), 3 * abs(w[0, 1]), abs(w[1, 0]), abs(w[1, 1])))
+
+
+def _two_wells(w: np.ndarray) -> float:
+    """Quasi-norm (c = 2) with wells at 0 and 100, the second one deeper."""
+    a, b = w[0, 0], w[0, 1]
+    return float(np.sqrt(np.abs([a - 100 * b, 0.9 * a, 0.01 * b, 0.01 * w[1, 0], 0.01 * w[1, 1]])).sum() ** 2)
+
+
 def bounded_minimisers() -> list[Claim]:
-    """Check that the minimisers of any norm lie within a bound that the norm's constants give."""
-    grid = ENTRIES[np.abs(ENTRIES) < 1e4]
-    worst = 0.0
-    for norm, c in ((_skewed, 1.0), (_weighted, 1.0), (_mixed, 1.0), ("schatten-0.5", None), ("entrywise-0.5", None)):
-        known = norm_constants(norm, triangle_constant=c)
-        radius = float(minimiser_radius(known.norm_w0, known.norm_e11, known.triangle_constant))
-        values = np.asarray(measures.norm(solution(grid), norm)) if callable(norm) else _quasi(norm, grid)
-        worst = max(worst, abs(float(grid[values.argmin()])) / radius)
-    # The observed entries alone make a seminorm: no bound, every entry a minimiser.
+    """Check that the minimisers of any norm lie within a bound that the norm's constants give, and that it is sharp."""
+    norms = ((_skewed, 1.0), (_weighted, 1.0), (_mixed, 1.0), ("schatten-0.5", None), ("entrywise-0.5", None))
+    shares = [_share_of_bound(norm, c) for norm, c in (*norms, (_two_wells, 2.0))]
+    # With c = 1 the bound is that of a norm, which the quasi-norm with two wells is not.
+    without = _share_of_bound(_two_wells, 2.0, taken=1.0)
     return [
         at_most(
             "bounded-minimisers",
-            "The solutions that minimise a norm or quasi-norm have unobserved entries within c (2 |W_0|) / "
-            "|E_11| (five "
-            "norms, three of them least elsewhere than at 0; largest share of the bound)",
+            "The solutions that minimise a norm or quasi-norm have unobserved entries within c (2 |W_0|) / |E_11| (six "
+            f"norms; shares of the bound {', '.join(f'{share:.3f}' for share in shares)}, the largest of them)",
             f"{TALK}, section 3.1",
-            worst,
+            max(shares),
             1.0,
-            control=("the seminorm of the observed entries, least at every entry up to 10^4", float(grid.max())),
-        )
+            control=("a quasi-norm of two wells, c = 2, in the bound with c = 1", without),
+        ),
+        close_to(
+            "bounded-minimisers-sharply",
+            "and no further bound holds for all norms: max(|w11 - 3 w12|, 3 |w12|, |w21|, |w22|) is least up to the "
+            "bound itself (share of it)",
+            f"{TALK}, section 3.1, sharpened",
+            _share_of_bound(_flat, 1.0),
+            1.0,
+            1e-9,
+            ("the same of the Frobenius norm with two weights and a bend", _share_of_bound(_skewed, 1.0)),
+        ),
     ]
+
+
+def _share_of_bound(norm: Norm, c: float | None, taken: float | None = None) -> float:
+    """Largest magnitude of a minimiser, over the bound on it, which may be taken with another triangle constant."""
+    known = norm_constants(norm, triangle_constant=c)
+    radius = float(minimiser_radius(known.norm_w0, known.norm_e11, taken or known.triangle_constant))
+    # A grid that has the end of the bound, and the kinks of the norms here.
+    grid = np.union1d(ENTRIES[np.abs(ENTRIES) < 1e4], [radius, -radius, 3.0, 6.0, 100.0])
+    values = np.asarray(measures.norm(solution(grid), norm)) if callable(norm) else _quasi(norm, grid)
+    return float(np.abs(grid[values <= values.min() * (1 + 1e-12)]).max()) / radius
 
 
 def _quasi(name: str, grid: np.ndarray) -> np.ndarray:
@@ -108,20 +135,35 @@ def _quasi(name: str, grid: np.ndarray) -> np.ndarray:
     return np.asarray(function(solution(grid), float(p)))
 
 
+def _rank_suboptimality(entries: np.ndarray, opposite: float = 0.0) -> np.ndarray:
+    """Of ``[[x, 1], [1, opposite]]``, where rank and effective rank come down to 1."""
+    matrices = solution(entries) + [[0.0, 0.0], [0.0, opposite]]
+    return np.asarray(measures.rank_suboptimality(matrices, infimal_rank=1, infimal_erank=1.0))
+
+
 def rank_suboptimality() -> list[Claim]:
-    """Rank suboptimality is largest at the unobserved entry 0, and vanishes as it grows."""
+    """Rank suboptimality is largest at the unobserved entry 0, where it is 1, and vanishes as the entry grows."""
     right = ENTRIES[ENTRIES >= 0]
-    values = np.asarray(measures.rank_suboptimality(solution(right), infimal_rank=1, infimal_erank=1.0))
-    nuclear = np.asarray(measures.nuclear_norm(solution(right)))
+    both, other = _rank_suboptimality(ENTRIES), _rank_suboptimality(ENTRIES, opposite=0.5)
+    values = both[ENTRIES >= 0]
     return [
         close_to(
             "rank-suboptimality-largest",
-            "Rank suboptimality of a solution is largest, 1, where the unobserved entry is 0 (where it is largest)",
+            "Rank suboptimality of a solution is at most 1 (largest value)",
             f"{TALK}, section 3.2",
-            float(right[values.argmax()]),
+            float(values.max()),
+            1.0,
+            1e-12,
+            ("the solutions of [[*, 1], [1, 1/2]]", float(other.max())),
+        ),
+        close_to(
+            "rank-suboptimality-at-zero",
+            "and is largest where the unobserved entry is 0 (where it is largest)",
+            f"{TALK}, section 3.2",
+            float(ENTRIES[both.argmax()]),
             0.0,
             0.0,
-            ("the nuclear norm instead", float(right[nuclear.argmax()])),
+            ("the solutions of [[*, 1], [1, 1/2]]", float(ENTRIES[other.argmax()])),
         ),
         at_most(
             "rank-suboptimality-vanishing",

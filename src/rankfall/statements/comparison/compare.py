@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import xarray as xr
 
 from ... import _checks
 from ..._execution import interrupts, raise_if_interrupted, side_by_side
@@ -23,11 +24,13 @@ from ...problems import AbstractProblem, LinearRegression, MatrixCompletion, Mat
 from ...references import MinimalL2, NormMinimal, NuclearNorm, Reference
 from ...references.base import check_kind
 from ...references.units import in_range
-from .results import dataset, recorded
+from .results import dataset, of_smallest, recorded, with_smaller
 from .verdict import Comparison
 
 KINDS = (MatrixCompletion, MatrixSensing, LinearRegression)
 SCALES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+# Where the flow is followed in logarithms smaller starts take hardly longer; added where a verdict waits for them.
+FURTHER = (1e-12, 1e-25, 1e-50, 1e-100, 1e-200)
 # Loss, as a multiple of the last one, from which on the growth of a norm is measured.
 BEFORE = 100.0
 # Entries up to which the flow itself is followed.
@@ -66,7 +69,8 @@ def compare(
     depths : sequence of int
         Numbers of factors.
     scales : sequence of float
-        Two or more sizes of the start: the standard deviation of an end-to-end entry.
+        Two or more sizes of the start: the standard deviation of an end-to-end entry. Where the flow itself is followed
+        and a norm still moves too much for a verdict, sizes down to 1e-200 are added.
     draws : int
         Starts (and problems, if they are drawn) for every depth and scale.
     kind : {"gaussian", "balanced", "orthogonal", "identity"}
@@ -117,21 +121,12 @@ def compare(
     keys = [jax.random.split(one) for one in jax.random.split(base, settings.draws)]
     problems = _problems(problem, [pair[0] for pair in keys])
     least = {name: [_least(norm, one) for one in problems] for name, norm in settings.norms.items()}
-    # Starts of one problem are lanes of one batch.
     starts = [pair[1] for pair in keys]
-    batches = [starts] if len(problems) == 1 else [[key] for key in starts]
-    tasks = [
-        partial(settings.trained, one, depth, batch, progress)
-        for depth in settings.depths
-        for one, batch in zip(problems, batches, strict=True)
-    ]
-    with interrupts():
-        runs = side_by_side(tasks)
-    axes = {"depth": settings.depths, "scale": settings.scales, "draw": np.arange(settings.draws)}
-    values = {name: norm.value for name, norm in settings.norms.items()}
-    data = dataset(problems, axes, values, least, runs)
-    data.attrs = settings.describe(problems[0])
-    return Comparison(data)
+    data = settings.measured(problems, starts, settings.scales, least, progress)
+    further = settings.further(problems[0])
+    if further and Comparison(data).moves:
+        data = with_smaller(data, settings.measured(problems, starts, further, least, progress))
+    return Comparison(of_smallest(data))
 
 
 @dataclass(frozen=True)
@@ -191,12 +186,39 @@ class _Settings:
         sign = problem.required_det_sign
         return MatrixFactorization.init(problem.shape, depth, key=key, kind=self.kind, scale=scale, det_sign=sign)
 
-    def trained(self, problem: AbstractProblem, depth: int, keys: list[Key], progress: bool) -> dict[str, np.ndarray]:
-        """Train one depth from every size of every start."""
+    def further(self, problem: AbstractProblem) -> list[float]:
+        """Return smaller sizes of the start, where every depth follows the flow of a small matrix."""
+        rules = [self.rule(problem, depth) for depth in self.depths]
+        small = problem.shape[0] * problem.shape[1] <= SMALL
+        if not (small and all(isinstance(rule, SpectralFlow) for rule in rules)):
+            return []
+        return [scale for scale in FURTHER if scale < self.scales[-1]]
+
+    def measured(
+        self, problems: list[AbstractProblem], starts: list[Key], scales: list[float],
+        least: dict[str, list[Reference]], progress: bool,
+    ) -> xr.Dataset:  # fmt: skip
+        """Train every depth from every start of some sizes, and put everything into one dataset."""
+        # Starts of one problem are lanes of one batch.
+        batches = [starts] if len(problems) == 1 else [[key] for key in starts]
+        tasks = [
+            partial(self.trained, one, depth, list(itertools.product(batch, scales)), progress)
+            for depth in self.depths
+            for one, batch in zip(problems, batches, strict=True)
+        ]
+        with interrupts():
+            runs = side_by_side(tasks)
+        axes = {"depth": self.depths, "scale": scales, "draw": np.arange(self.draws)}
+        data = dataset(problems, axes, {name: norm.value for name, norm in self.norms.items()}, least, runs)
+        data.attrs = self.describe(problems[0])
+        return data
+
+    def trained(
+        self, problem: AbstractProblem, depth: int, cases: list[tuple[Key, float]], progress: bool
+    ) -> dict[str, np.ndarray]:
+        """Train one depth from starts, each a key and a size."""
         raise_if_interrupted()
-        start: Any = MatrixFactorization.stack(
-            [self.start(problem, depth, *case) for case in itertools.product(keys, self.scales)]
-        )
+        start: Any = MatrixFactorization.stack([self.start(problem, depth, *case) for case in cases])
         dynamics = self.rule(problem, depth)
         if isinstance(dynamics, SpectralFlow):
             start = SpectralFactorization.from_end_to_end(start.full(), depth)

@@ -54,7 +54,7 @@ def dataset(
         for name in runs[0]
     }
     variables: dict[str, Any] = {name: (dims, shaped[name]) for name in ("loss", "loss_before", "steps", "stop_reason")}
-    variables["trained"] = (("depth", "draw", "row", "column"), shaped["matrix"][:, :, -1])
+    variables["trained"] = ((*dims, "row", "column"), shaped["matrix"])
     variables["effective_rank"] = (dims, measures.effective_rank(shaped["matrix"]))
     for name, source in (("norm_of_trained", "matrix"), ("norm_before", "matrix_before")):
         found = np.array([np.asarray(value(shaped[source])) for value in values.values()])
@@ -70,6 +70,19 @@ def dataset(
         variables["error"] = (dims, _error(shaped["matrix"], truth[None, :, None]))
         variables["error_of_least"] = (("norm", "draw"), _error(variables["least"][1], truth[None]))
     return xr.Dataset(variables, {"norm": list(values), **axes})
+
+
+def with_smaller(data: xr.Dataset, more: xr.Dataset) -> xr.Dataset:
+    """Add runs from smaller starts, down to the first that one of them does not end from."""
+    fits = (more["stop_reason"] == "loss").all(("depth", "draw")).values
+    count = int(np.argmin(np.append(fits, False)))
+    both = [data, more.isel(scale=slice(None, count))]
+    return xr.concat(both, "scale", data_vars="minimal", coords="minimal", compat="override", combine_attrs="override")
+
+
+def of_smallest(data: xr.Dataset) -> xr.Dataset:
+    """Keep the solutions from the smallest start alone."""
+    return data.assign(trained=data["trained"].isel(scale=-1, drop=True))
 
 
 def each(found: list[Any], draws: int) -> list[Any]:

@@ -175,7 +175,8 @@ def claims(dataset: xr.Dataset) -> list[Claim]:
             SOURCE,
             measured=float(np.max(_error(dataset, few, 3) / _error(dataset, few, 2))),
             expected=0.5,
-            control=("depth 2 over depth 3", float(np.min(_error(dataset, few, 2) / _error(dataset, few, 3)))),
+            control=(f"depth 3 from {largest:g} over depth 3 from {smallest:g}: no layer more, but a larger start",
+                     float(np.min(_error(dataset, few, 3, largest) / _error(dataset, few, 3, smallest)))),
         ),
         *_of_sensing(dataset, few, many, smallest),
     ]  # fmt: skip
@@ -231,8 +232,8 @@ def _of_case(dataset: xr.Dataset, runs: xr.Dataset, name: str) -> np.ndarray:
     return np.array([values[case] for case in zip(*(runs[n].values.tolist() for n in names), strict=True)])
 
 
-def _error(dataset: xr.Dataset, count: int, depth: int) -> np.ndarray:
-    return np.asarray(_runs(dataset, count, depth=depth)["error"].values)
+def _error(dataset: xr.Dataset, count: int, depth: int, scale: float | None = None) -> np.ndarray:
+    return np.asarray(_runs(dataset, count, scale, depth)["error"].values)
 
 
 EXPERIMENT = Experiment(
