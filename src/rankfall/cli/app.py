@@ -164,8 +164,16 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Statements; all without a name.")] = None,
     json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the claims to a file too.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the table.")] = False,
+    self_test: Annotated[
+        bool,
+        typer.Option("--self-test", help="Change the science in one place after another; NAMEs are of changes then."),
+    ] = False,
 ) -> int:
     """Check every statement of the talk anew, each with a control in which it must fail."""
+    if self_test:
+        if json is not None:
+            raise ValueError("json is given with --self-test, which has no claims to write; leave one of them out.")
+        return _self_test(names)
     from rich.console import Console
 
     from .. import talk
@@ -187,6 +195,24 @@ def verify(
         failed = [name for name, claim in claims if not claim.ok]
         print(f"{len(claims) - len(failed)} of {len(claims)} statements hold where they must and fail where they must.")
     return 1 if failed else 0
+
+
+def _self_test(names: list[str] | None) -> int:
+    """Print which statement notices each change of the science."""
+    from ..statements import Noticed, self_test
+
+    def say(found: Noticed) -> None:
+        if found.statement is None:
+            word = f"NOT NOTICED ({found.claim.measured})" if found.claim else "NOT NOTICED"
+        else:
+            assert found.claim is not None
+            word = f"noticed by {found.statement} ({found.claim.name})"
+        print(f"{found.change.name}: {found.change.what}\n    {word}, {found.seconds:.1f} s", flush=True)
+
+    found = self_test(names, say)
+    missed = sum(one.statement is None for one in found)
+    print(f"{len(found) - missed} of {len(found)} changes are noticed.")
+    return 1 if missed else 0
 
 
 @app.command(

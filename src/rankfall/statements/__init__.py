@@ -100,7 +100,7 @@ def verify(
         except ModuleNotFoundError:  # of an extra: nothing is known of the statement
             raise
         except Exception as error:
-            claims = [_crashed(name, error)]
+            claims = [crashed(name, error)]
         raise_if_interrupted()
         return [(name, claim) for claim in claims]
 
@@ -109,9 +109,22 @@ def verify(
         return sum(side_by_side([partial(task, name) for name in dict.fromkeys(wanted)]), [])
 
 
-def _crashed(name: str, error: Exception) -> Claim:
+def crashed(name: str, error: Exception) -> Claim:
+    """Return the claim that does not hold where the check of a statement ended in an error."""
     came = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return Claim(name, "The statement is checked to the end.", "this package", "no error", came, 0.0, False)
 
 
-__all__ = ["STATEMENTS", "Challenge", "Comparison", "Verdict", "challenge", "compare", "verify"]
+from .noticing import Noticed, self_test  # noqa: E402  (it checks these statements)
+
+__all__ = [
+    "STATEMENTS",
+    "Challenge",
+    "Comparison",
+    "Noticed",
+    "Verdict",
+    "challenge",
+    "compare",
+    "self_test",
+    "verify",
+]

@@ -126,7 +126,7 @@ CHANGES = (
     Change("interpolator", "interpolator of least norm times 1.01", "theory.regression", "min_l2_interpolator", _times(1.01), ("regression",)),
     Change("linear-path", "closed form of depth 1, a hundredth short of its end", "dynamics.linear_path:LinearPath", "flow", _times(0.99), ("regression",)),
     # Flows and descent
-    Change("weight-of-two-by-two", "1/L in place of 2/L off the diagonal of the 2 x 2 flow", "dynamics.flow.two_by_two", "_weight", _before(lambda a, b, gap: (a, b / 2, gap)), ("flows-agree",)),
+    Change("weight-off-the-diagonal", "1/L in place of 2/L in the weights off the diagonal", "dynamics.flow.two_by_two", "ratio_of_decays", _before(lambda a, b, gap: (a, b / 2, gap)), ("flows-agree",)),
     Change("gradient-of-factors", "gradients of the factors times 1.001", "factorizations.products", "layer_gradients", _weights(1.001), ("flows-agree", "balancedness")),
     Change("time-of-the-flow", "time runs at 1.01", "dynamics.flow.clock", "passes", _times(1.01), ("descent-follows-flow", "laws")),
     Change("residual-equation", "carried residuals move at 1.01 of their rate", "dynamics.flow.polar:PolarSystem", "velocity", _residuals, ("larger-flows-agree",)),

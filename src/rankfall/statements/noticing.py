@@ -17,6 +17,9 @@ from .._execution import forget_compiled
 from ..claims import Claim
 from .changes import CHANGES, Change
 
+# Rooms of which nothing is part of compiled code.
+_UNCOMPILED = ("theory.", "claims.")
+
 
 class Noticed(NamedTuple):
     """What became of one change: the statement that noticed, or ``None``, the claim that failed, and seconds."""
@@ -27,9 +30,7 @@ class Noticed(NamedTuple):
     seconds: float
 
 
-def self_test(
-    names: Sequence[str] | None = None, say: Callable[[Noticed], object] | None = None
-) -> list[Noticed]:
+def self_test(names: Sequence[str] | None = None, say: Callable[[Noticed], object] | None = None) -> list[Noticed]:
     """Change the science in one place after another, and see which statement notices.
 
     Parameters
@@ -73,15 +74,19 @@ def self_test(
 
 
 def _noticed(change: Change) -> Noticed:
-    from . import verify
+    from . import STATEMENTS, crashed
 
-    began = time.monotonic()
+    began, claim = time.monotonic(), None
     with changed(change):
         for statement in change.statements:
-            for _, claim in verify([statement]):
-                if not claim.ok:
-                    return Noticed(change, statement, claim, time.monotonic() - began)
-    return Noticed(change, None, None, time.monotonic() - began)
+            try:
+                failed = [claim for claim in STATEMENTS[statement]() if not claim.ok]
+            except Exception as error:  # an error is no notice: the change may be one that cannot be made
+                claim = crashed(statement, error)
+                break
+            if failed:
+                return Noticed(change, statement, failed[0], time.monotonic() - began)
+    return Noticed(change, None, claim, time.monotonic() - began)
 
 
 @contextmanager
@@ -90,7 +95,8 @@ def changed(change: Change) -> Iterator[None]:
     owner, original = change.found()
     other = change.make(original)
     places = [(owner, change.attribute)] if isinstance(owner, type) else list(_places(original))
-    _forget()
+    forget = (lambda: None) if change.place.startswith(_UNCOMPILED) else _forget
+    forget()
     for place, name in places:
         setattr(place, name, other)
     try:
@@ -98,7 +104,7 @@ def changed(change: Change) -> Iterator[None]:
     finally:
         for place, name in places:
             setattr(place, name, original)
-        _forget()
+        forget()
 
 
 def _places(original: Any) -> Iterator[tuple[Any, str]]:
