@@ -10,7 +10,7 @@ import rankfall as rf
 from rankfall.statements import STATEMENTS, self_test
 from rankfall.statements.changes import CHANGES
 
-SOON = {"sharp-bounds", "known-spectra", "rank-of-solutions", "regression", "circuits"}
+SOON = {"sharp-bounds", "known-spectra", "known-losses", "rank-of-solutions", "regression", "circuits"}
 OF_FLOWS = {"weight-off-the-diagonal", "residual-equation", "identity-form"}
 CHOSEN = [change for change in CHANGES if change.statements[0] in SOON or change.name in OF_FLOWS]
 

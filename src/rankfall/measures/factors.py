@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._execution import usual_errors
 from .._types import Array, Scalars, SquareMatrices
 from ._namespace import matrices, namespace
 from .norms import frobenius_norm
 
 
+@usual_errors()
 def signed_log_det(factors: Sequence[Any]) -> tuple[Scalars, Scalars]:
     """Sign and log-magnitude of ``det(W_L ... W_1)``, from the factors.
 
@@ -64,6 +66,7 @@ def signed_log_det(factors: Sequence[Any]) -> tuple[Scalars, Scalars]:
     return sign, log_abs
 
 
+@usual_errors()
 def det_sign(factors: Sequence[Any]) -> Array:
     """Sign of the end-to-end determinant, from the factors: see `signed_log_det`.
 
@@ -90,6 +93,7 @@ def det_sign(factors: Sequence[Any]) -> Array:
     return signed_log_det(factors)[0]
 
 
+@usual_errors()
 def log_abs_det(factors: Sequence[Any]) -> Array:
     """Log-magnitude of the end-to-end determinant, from the factors: see `signed_log_det`.
 
@@ -116,6 +120,7 @@ def log_abs_det(factors: Sequence[Any]) -> Array:
     return signed_log_det(factors)[1]
 
 
+@usual_errors()
 def unbalancedness(factors: Sequence[Any]) -> Scalars:
     """Largest imbalance of neighbouring layers, ``max_j ||W_{j+1}^T W_{j+1} - W_j W_j^T||_F``.
 

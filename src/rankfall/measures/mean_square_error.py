@@ -3,10 +3,12 @@
 import jax
 
 from .. import _checks
+from .._execution import usual_errors
 from .._types import Array, ArrayLike
 from ._namespace import floating, matrices, namespace
 
 
+@usual_errors()
 def mean_square_error(matrix: ArrayLike, truth: ArrayLike, where: ArrayLike | None = None) -> Array:
     """Mean squared difference to a known matrix, over all entries or the chosen ones.
 

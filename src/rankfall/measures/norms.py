@@ -1,12 +1,14 @@
 """Norms and quasi-norms of matrices and batches of matrices: ``(..., rows, columns)`` in, ``(...)`` out."""
 
 from .. import _checks
+from .._execution import usual_errors
 from .._types import Array, ArrayLike
 from . import spectrum
 from ._namespace import matrices
 from .singular_values import singular_values
 
 
+@usual_errors()
 def schatten_norm(matrix: ArrayLike, p: float) -> Array:
     """Schatten-p norm, ``(sum_r sigma_r^p)^(1/p)``: a norm for ``p >= 1``, a quasi-norm for ``0 < p < 1``.
 
@@ -40,6 +42,7 @@ def schatten_norm(matrix: ArrayLike, p: float) -> Array:
     return spectrum.schatten_norm(singular_values(matrix), p)
 
 
+@usual_errors()
 def log_schatten_norm(matrix: ArrayLike, p: float) -> Array:
     """Natural logarithm of the Schatten-p norm, finite for every ``p > 0`` however small.
 
@@ -68,6 +71,7 @@ def log_schatten_norm(matrix: ArrayLike, p: float) -> Array:
     return spectrum.log_schatten_norm(singular_values(matrix), p)
 
 
+@usual_errors()
 def nuclear_norm(matrix: ArrayLike) -> Array:
     """Nuclear norm, the sum of the singular values.
 
@@ -93,6 +97,7 @@ def nuclear_norm(matrix: ArrayLike) -> Array:
     return schatten_norm(matrix, 1)
 
 
+@usual_errors()
 def frobenius_norm(matrix: ArrayLike) -> Array:
     """Frobenius norm, the root of the sum of squared entries (computed from the entries, scaled against overflow).
 
@@ -118,6 +123,7 @@ def frobenius_norm(matrix: ArrayLike) -> Array:
     return entrywise_norm(matrix, 2)
 
 
+@usual_errors()
 def spectral_norm(matrix: ArrayLike) -> Array:
     """Spectral norm, the largest singular value.
 
@@ -143,6 +149,7 @@ def spectral_norm(matrix: ArrayLike) -> Array:
     return schatten_norm(matrix, float("inf"))
 
 
+@usual_errors()
 def ky_fan_norm(matrix: ArrayLike, k: int) -> Array:
     """Ky Fan k-norm, the sum of the ``k`` largest singular values.
 
@@ -173,6 +180,7 @@ def ky_fan_norm(matrix: ArrayLike, k: int) -> Array:
     return s[..., :k].sum(axis=-1)
 
 
+@usual_errors()
 def entrywise_norm(matrix: ArrayLike, p: float) -> Array:
     """Entrywise l_p norm, ``(sum_ij |W_ij|^p)^(1/p)``: a norm for ``p >= 1``, a quasi-norm below.
 
@@ -202,6 +210,7 @@ def entrywise_norm(matrix: ArrayLike, p: float) -> Array:
     return spectrum.schatten_norm(abs(w).reshape(*w.shape[:-2], -1), p)
 
 
+@usual_errors()
 def max_column_sum(matrix: ArrayLike) -> Array:
     """Largest column sum of absolute entries, the operator norm of l_1.
 
@@ -227,6 +236,7 @@ def max_column_sum(matrix: ArrayLike) -> Array:
     return abs(matrices("matrix", matrix)).sum(axis=-2).max(axis=-1)
 
 
+@usual_errors()
 def max_row_sum(matrix: ArrayLike) -> Array:
     """Largest row sum of absolute entries, the operator norm of l_infinity.
 

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from .._execution import usual_errors
 from .._types import Array, ArrayLike
 from . import spectrum
 from ._namespace import matrices
 from .singular_values import singular_values
 
 
+@usual_errors()
 def effective_rank(matrix: ArrayLike) -> Array:
     """Effective rank, ``exp(-sum_r rho_r ln rho_r)`` with ``rho_r = sigma_r / sum sigma``.
 
@@ -40,6 +42,7 @@ def effective_rank(matrix: ArrayLike) -> Array:
     return spectrum.effective_rank(singular_values(matrix))
 
 
+@usual_errors()
 def numerical_rank(matrix: ArrayLike, rtol: float | None = None) -> Array:
     """Count the singular values above ``rtol`` times the largest.
 
@@ -70,6 +73,7 @@ def numerical_rank(matrix: ArrayLike, rtol: float | None = None) -> Array:
     return spectrum.numerical_rank(singular_values(w), rtol)
 
 
+@usual_errors()
 def stable_rank(matrix: ArrayLike) -> Array:
     """Stable rank, ``||W||_F^2 / ||W||^2``; 0 at the zero matrix.
 
@@ -95,6 +99,7 @@ def stable_rank(matrix: ArrayLike) -> Array:
     return spectrum.stable_rank(singular_values(matrix))
 
 
+@usual_errors()
 def distance_to_rank(matrix: ArrayLike, rank: int) -> Array:
     """Frobenius distance to the set of matrices of at most the given rank, ``sqrt(sum_{r > rank} sigma_r^2)``.
 
@@ -126,6 +131,7 @@ def distance_to_rank(matrix: ArrayLike, rank: int) -> Array:
     return spectrum.distance_to_rank(singular_values(matrix), rank)
 
 
+@usual_errors()
 def rank_suboptimality(matrix: ArrayLike, *, infimal_rank: int | None, infimal_erank: float | None) -> Array:
     """How far a solution is from the least rank: ``max(D(W, M_r), erank(W) - inf erank)``.
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from .._execution import usual_errors
 from .._types import Array, ArrayLike, Entries, SquareMatrices
 from ._namespace import matrices, namespace
 
 
+@usual_errors()
 def singular_values(matrix: ArrayLike) -> Array:
     """Singular values, largest first.
 

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from .. import _checks
+from .._execution import usual_errors
 from .._types import Array, ArrayLike
 from ._namespace import floating, namespace
 
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 
+@usual_errors()
 def normalised(singular_values: ArrayLike) -> tuple[Array, Array]:
     """Return the singular values over their largest, and the largest (shape ``(..., 1)``; zero stays zero).
 
@@ -53,6 +55,7 @@ def normalised(singular_values: ArrayLike) -> tuple[Array, Array]:
     return s / xp.where((top > 0) & (top < xp.inf), top, 1), top
 
 
+@usual_errors()
 def log_schatten_norm(singular_values: ArrayLike, p: float) -> Array:
     """Return ``ln ||W||_{S_p}``, finite even where the quasi-norm itself overflows; ``-inf`` at the zero matrix.
 
@@ -93,6 +96,7 @@ def log_schatten_norm(singular_values: ArrayLike, p: float) -> Array:
     return xp.where(zero, xp.full_like(log_top, -xp.inf), log_top + inner)
 
 
+@usual_errors()
 def schatten_norm(singular_values: ArrayLike, p: float) -> Array:
     """Return the Schatten-p norm (a quasi-norm for p < 1).
 
@@ -139,6 +143,7 @@ def schatten_norm(singular_values: ArrayLike, p: float) -> Array:
     return xp.where(beyond, xp.full_like(log_norm, xp.inf), xp.exp(xp.where(beyond, xp.zeros_like(log_norm), log_norm)))
 
 
+@usual_errors()
 def effective_rank(singular_values: ArrayLike) -> Array:
     """Return ``exp`` of the entropy of the normalised singular values; 1 at the zero matrix.
 
@@ -172,6 +177,7 @@ def effective_rank(singular_values: ArrayLike) -> Array:
     return xp.exp(-(share * log_share).sum(axis=-1))
 
 
+@usual_errors()
 def numerical_rank(singular_values: ArrayLike, rtol: float) -> Array:
     """Return how many singular values exceed ``rtol`` times the largest.
 
@@ -203,6 +209,7 @@ def numerical_rank(singular_values: ArrayLike, rtol: float) -> Array:
     return ((unit > share) & (top > 0)).sum(axis=-1)
 
 
+@usual_errors()
 def stable_rank(singular_values: ArrayLike) -> Array:
     """Return ``||W||_F^2 / ||W||^2``; 0 at the zero matrix.
 
@@ -230,6 +237,7 @@ def stable_rank(singular_values: ArrayLike) -> Array:
     return (unit**2).sum(axis=-1)
 
 
+@usual_errors()
 def distance_to_rank(singular_values: ArrayLike, rank: int) -> Array:
     """Return the Frobenius distance to the matrices of at most the given rank (Eckart and Young).
 
@@ -261,6 +269,7 @@ def distance_to_rank(singular_values: ArrayLike, rank: int) -> Array:
     return top[..., 0] * namespace(unit).sqrt((unit[..., rank:] ** 2).sum(axis=-1))
 
 
+@usual_errors()
 def rank_suboptimality(singular_values: ArrayLike, infimal_rank: int, infimal_erank: float) -> Array:
     """Return ``max(distance from the infimal rank, effective rank minus its infimum)``.
 

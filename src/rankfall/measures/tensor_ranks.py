@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .._execution import usual_errors
 from .._types import Array, ArrayLike, TreeLike
 from . import mode_tree
 from ._namespace import namespace
@@ -12,6 +13,7 @@ from .matricization import bipartitions, matricization, tensor_of_order_two
 from .ranks import effective_rank, numerical_rank
 
 
+@usual_errors()
 def multilinear_rank(tensor: ArrayLike, rtol: float | None = None) -> tuple[int, ...]:
     """Ranks of the matricizations of single modes, the multilinear (Tucker) rank.
 
@@ -46,6 +48,7 @@ def multilinear_rank(tensor: ArrayLike, rtol: float | None = None) -> tuple[int,
     return tuple(_rank(t, (n,), rtol) for n in range(t.ndim))
 
 
+@usual_errors()
 def hierarchical_rank(
     tensor: ArrayLike, tree: TreeLike | None = None, rtol: float | None = None
 ) -> dict[tuple[int, ...], int]:
@@ -89,6 +92,7 @@ def hierarchical_rank(
     return {rows: _rank(t, rows, rtol) for rows in modes}
 
 
+@usual_errors()
 def matricization_ranks(tensor: ArrayLike, rtol: float | None = None) -> Array:
     """Rank of the matricization along every cut of the modes.
 
@@ -123,6 +127,7 @@ def matricization_ranks(tensor: ArrayLike, rtol: float | None = None) -> Array:
     return _over_cuts(tensor, lambda matrix: numerical_rank(matrix, rtol))
 
 
+@usual_errors()
 def matricization_effective_ranks(tensor: ArrayLike) -> Array:
     """Effective rank of the matricization along every cut of the modes.
 

@@ -27,6 +27,7 @@ STATEMENTS: Statements = {
     "bounded-minimisers": solutions.bounded_minimisers,
     "rank-suboptimality": solutions.rank_suboptimality,
     "known-spectra": values.known_spectra,
+    "known-losses": values.known_losses,
     "sharp-bounds": values.sharp_bounds,
     "laws": values.laws,
     "theorem-1": theorems.theorem_1,

@@ -11,8 +11,22 @@ import numpy as np
 class Change(NamedTuple):
     """A function to replace.
 
-    ``place`` is a module of this package, or a class in it; ``make`` turns the function into another; ``statements``
-    are those of ``rankfall verify`` that are asked, in this order.
+    Attributes
+    ----------
+    name, what : str
+        Short identifier, and the change in words.
+    place, attribute : str
+        Module of this package, ``module:Class`` for a class in it, and the name of the function there.
+    make : callable
+        Turns the function into another.
+    statements : tuple of str
+        Statements of ``rankfall verify`` that are asked, in this order.
+
+    Examples
+    --------
+    >>> from rankfall.statements.changes import CHANGES
+    >>> CHANGES[0].name, CHANGES[0].found()[1].__name__
+    ('entry-bound-weaker', 'unobserved_lower_bound')
     """
 
     name: str
@@ -138,7 +152,12 @@ CHANGES = (
     Change("symmetric-form", "residual of the symmetric form times 1.001", "dynamics.flow.reduced:SymmetricSystem", "velocity", _entry("residual", 1.001), ("other-forms",)),
     Change("aligned-form", "rate of the aligned form times 1.001", "dynamics.flow.reduced:AlignedSystem", "velocity", _entry("logs", 1.001), ("other-forms",)),
     Change("energy", "loss lost times 1.00001", "dynamics.flow.factors:FactorSystem", "velocity", _entry("dissipated", 1.00001), ("balancedness",)),
-    Change("value-of-the-loss", "half the sum of squares times 1.01", "problems.losses:HalfSSE", "value", _times(1.01), ("balancedness", "flows-agree")),
+    # Losses
+    Change("value-of-the-loss", "half a square times 1.01", "problems.losses:HalfSSE", "value", _times(1.01), ("known-losses",)),
+    Change("sum-of-squares", "loss of a sum of squares times 1.01", "problems.losses:LeastSquares", "loss", _times(1.01), ("known-losses", "balancedness")),
+    Change("slope-of-poisson", "slope of the Poisson loss times 1.01", "problems.losses:Poisson", "slope", _times(1.01), ("known-losses",)),
+    Change("logistic", "another margin in the logistic loss", "problems.losses:Logistic", "value", _before(lambda self, p, y: (self, 1.01 * p, y)), ("known-losses",)),
+    Change("mean-of-squares", "half of the mean's slope", "problems.losses:LeastSquares", "slope", _times(0.5), ("known-losses", "balancedness")),
     # The checker, relations, tensors
     Change("checker-objects", "the checker has no objections", "theory.check", "_objections", lambda f: lambda records: [], ("checker",)),
     Change("checker-is-lenient", "the checker allows a hundredth", "theory.certificate", "judge", _lenient, ("checker",)),

@@ -22,7 +22,26 @@ _UNCOMPILED = ("theory.", "claims.")
 
 
 class Noticed(NamedTuple):
-    """What became of one change: the statement that noticed, or ``None``, the claim that failed, and seconds."""
+    """What became of one change.
+
+    Attributes
+    ----------
+    change : Change
+        What was changed.
+    statement : str or None
+        The statement that noticed; ``None`` where none did.
+    claim : Claim or None
+        The claim that does not hold, or whose control does not fail, or what says that the check ended in an error.
+    seconds : float
+        Wall time.
+
+    Examples
+    --------
+    >>> from rankfall.statements import self_test
+    >>> (found,) = self_test(["half-the-excess"])
+    >>> found.change.what, found.claim.name
+    ('half the excess of the effective rank', 'known-spectra')
+    """
 
     change: Change
     statement: str | None

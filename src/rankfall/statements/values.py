@@ -13,10 +13,11 @@ from ..claims import Claim, at_least, at_most
 from ..dynamics import AlignedFlow, Record, Run, SpectralFlow, Stop, train
 from ..factorizations import MatrixFactorization, SpectralFactorization
 from ..problems import AbstractProblem, MatrixCompletion, two_by_two
+from ..problems.losses import LOSSES
 
 TALK = "Razin and Cohen (2020)"
 VALLEY = "end-to-end dynamics of Arora, Cohen and Hazan (2018) along the rank-1 valley"
-LOSSES = (1e-6, 1e-4, 1e-2, 0.1, 0.3)
+LEVELS = (1e-6, 1e-4, 1e-2, 0.1, 0.3)
 
 
 def _with_spectrum(values: tuple[float, ...]) -> np.ndarray:
@@ -70,6 +71,45 @@ def known_spectra() -> list[Claim]:
     ]
 
 
+def known_losses() -> list[Claim]:
+    """Losses at predictions whose loss is known, and their slopes against differences."""
+    one, label = np.array([3.0]), np.array([1.0])
+    hand = {
+        "half_sse": (one, label, 2.0),
+        "mse": (one, label, 4.0),
+        "huber": (one, label, 1.5),
+        "poisson": (np.log([3.0]), label, 2.0 - math.log(3.0)),
+        "logistic": (np.array([math.log(3.0)]), label, math.log(4.0 / 3.0)),
+        "exponential": (np.array([2.0]), -label, math.exp(2.0)),
+    }
+    off, h = {}, 1e-5
+    for name, (prediction, target, expected) in hand.items():
+        loss = LOSSES[name]
+        up, down = (float(loss.value(prediction + step, target)[0]) for step in (h, -h))
+        slope = float(loss.slope(prediction, target)[0])
+        off[name] = max(
+            abs(float(loss.value(prediction, target)[0]) / expected - 1),
+            abs(float(loss.total(prediction, target, 1)) / expected - 1),
+            1e-3 * abs((up - down) / (2 * h) / slope - 1),
+        )
+    # Four observations: a mean is a quarter of the sum.
+    whole = MatrixCompletion.from_dense(np.ones((2, 2)), loss="mse")
+    off["mse of four"] = abs(float(whole.loss(np.array([[3.0, 1.0], [1.0, 1.0]]))) - 1)
+    off["its gradient"] = abs(float(whole.gradient(np.array([[3.0, 1.0], [1.0, 1.0]]))[0, 0]) - 1)
+    worst = max(off, key=lambda name: off[name])
+    return [
+        at_most(
+            "known-losses",
+            f"Losses and slopes are what their formulae say ({len(off)} numbers worked out by hand, slopes by "
+            f"differences to a thousand times that; largest relative difference, at: {worst})",
+            "definitions",
+            off[worst],
+            1e-11,
+            control=("half_sse for mse", abs(float(LOSSES["half_sse"].value(one, label)[0]) / 4.0 - 1)),
+        )
+    ]
+
+
 def _attained(loss: float) -> list[float]:
     """Shares of the sharp bounds that matrices of this loss attain."""
     matrix = theory.extremal_matrix(loss)
@@ -109,7 +149,7 @@ def _nearest(loss: float, z: float, z_prime: float, eps: float) -> float:
 
 def sharp_bounds() -> list[Claim]:
     """Bounds that are said to be sharp are attained, and those of the paper have its constants."""
-    shares = np.array([_attained(loss) for loss in LOSSES])
+    shares = np.array([_attained(loss) for loss in LEVELS])
     perturbed = [
         _nearest(1e-4, *numbers) / float(theory.perturbed_unobserved_lower_bound(1e-4, *numbers))
         for numbers in ((1.0, 1.0, 0.1), (-2.0, 0.5, 0.05), (3.0, 0.2, 0.0))
@@ -132,7 +172,7 @@ def sharp_bounds() -> list[Claim]:
         at_most(
             "bounds-are-attained",
             "The sharp bounds on the unobserved entry and on the distance to rank 1 are attained by matrices of that "
-            f"loss (losses {LOSSES[0]:g} to {LOSSES[-1]:g}; largest relative difference)",
+            f"loss (losses {LEVELS[0]:g} to {LEVELS[-1]:g}; largest relative difference)",
             f"sharp form of {TALK}, theorem 1",
             float(np.abs(shares - 1).max()),
             1e-8,

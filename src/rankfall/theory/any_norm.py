@@ -12,6 +12,7 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 
 from rankfall import _checks
+from rankfall._execution import usual_errors
 from rankfall.measures.named_norms import named_norm
 from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, non_negative, radius, single, within
 from rankfall.theory._norm_probes import (
@@ -59,6 +60,7 @@ class NormConstants:
 Norm: TypeAlias = str | Callable[[Any], Any]
 
 
+@usual_errors()
 def norm_constants(
     norm: Norm, *, triangle_constant: RealLike | None = None, position: tuple[SupportsIndex, SupportsIndex] = (0, 0)
 ) -> NormConstants:
@@ -125,6 +127,7 @@ def norm_constants(
     )
 
 
+@usual_errors()
 def theorem1_any_norm_bound(
     loss: RealLike, norm: Norm | NormConstants, *, triangle_constant: RealLike | None = None
 ) -> FloatArray:
@@ -166,6 +169,7 @@ def theorem1_any_norm_bound(
     return theorem1_norm_bound(loss, known.norm_e11, known.max_norm_eij, known.triangle_constant)
 
 
+@usual_errors()
 def generic_norm_bound(
     loss: RealLike, norm: Norm | NormConstants, *, triangle_constant: RealLike | None = None
 ) -> FloatArray:

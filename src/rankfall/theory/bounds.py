@@ -8,10 +8,12 @@ residuals over the three observed entries.  The constants as the paper states th
 
 import numpy as np
 
+from rankfall._execution import usual_errors
 from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, non_negative, radius, within
 from rankfall.theory.entropy import binary_entropy
 
 
+@usual_errors()
 def unobserved_lower_bound(loss: RealLike) -> FloatArray:
     """Smallest ``|w11|`` that any matrix of determinant at least 0 can have at this loss (sharp).
 
@@ -51,6 +53,7 @@ def unobserved_lower_bound(loss: RealLike) -> FloatArray:
     return np.where(value <= 0.375, symmetric, asymmetric)
 
 
+@usual_errors()
 def unobserved_lower_bound_simple(loss: RealLike) -> FloatArray:
     """Explicit lower bound ``1/d - d`` on ``|w11|``, ``d = sqrt(2 loss)``, and 0 once that is negative.
 
@@ -85,6 +88,7 @@ def unobserved_lower_bound_simple(loss: RealLike) -> FloatArray:
         return np.asarray((1.0 - 2.0 * np.minimum(value, 0.5)) / radius(value))
 
 
+@usual_errors()
 def smallest_singular_value_bound(loss: RealLike) -> FloatArray:
     """Upper bound ``sqrt(2 loss)`` on the smaller singular value, the distance to rank 1.
 
@@ -116,6 +120,7 @@ def smallest_singular_value_bound(loss: RealLike) -> FloatArray:
     return radius(non_negative("loss", loss, LOSS_REMEDY))
 
 
+@usual_errors()
 def second_share_bound(loss: RealLike) -> FloatArray:
     """Upper bound on ``sigma_2 / (sigma_1 + sigma_2)``, the share of the smaller singular value.
 
@@ -153,6 +158,7 @@ def second_share_bound(loss: RealLike) -> FloatArray:
     return np.where(value < 0.5, tau**2 / (1.0 + 2.0 * tau**2), 0.5)
 
 
+@usual_errors()
 def effective_rank_bound(loss: RealLike) -> FloatArray:
     """Upper bound on the effective rank, ``1 + O(loss ln(1 / loss))``.
 
@@ -184,6 +190,7 @@ def effective_rank_bound(loss: RealLike) -> FloatArray:
     return np.asarray(np.exp(binary_entropy(second_share_bound(loss))))
 
 
+@usual_errors()
 def rank_suboptimality_bound(loss: RealLike) -> FloatArray:
     """Upper bound on rank suboptimality: the larger of distance to rank 1 and effective rank minus 1.
 
@@ -217,6 +224,7 @@ def rank_suboptimality_bound(loss: RealLike) -> FloatArray:
     return np.asarray(np.maximum(smallest_singular_value_bound(loss), excess))
 
 
+@usual_errors()
 def extremal_matrix(loss: RealLike) -> FloatArray:
     """Matrix of determinant 0 and the given loss whose ``|w11|`` equals ``unobserved_lower_bound(loss)``.
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from rankfall._execution import usual_errors
 from rankfall.theory._inputs import FloatArray, RealLike, within
 
 
+@usual_errors()
 def binary_entropy(p: RealLike) -> FloatArray:
     """Entropy ``-p ln p - (1 - p) ln(1 - p)`` of a coin, in nats.
 

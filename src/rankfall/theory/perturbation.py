@@ -8,12 +8,14 @@ positions: ``z, z'`` are then the two observed entries in its row and column, ``
 
 import numpy as np
 
+from rankfall._execution import usual_errors
 from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, finite, non_negative, non_zero, radius, together
 from rankfall.theory.entropy import binary_entropy
 
 _NON_ZERO_REMEDY = "with a zero there the problem has no forced unobserved entry"
 
 
+@usual_errors()
 def perturbed_unobserved_lower_bound_simple(
     loss: RealLike, z: RealLike, z_prime: RealLike, eps: RealLike
 ) -> FloatArray:
@@ -53,6 +55,7 @@ def perturbed_unobserved_lower_bound_simple(
         return np.asarray(np.maximum(row - d, 0.0) * np.maximum(column - d, 0.0) / (opposite + d))
 
 
+@usual_errors()
 def perturbed_unobserved_lower_bound(loss: RealLike, z: RealLike, z_prime: RealLike, eps: RealLike) -> FloatArray:
     """Geometric lower bound on the unobserved entry, from the distance of ``W`` to the solution that shares it.
 
@@ -100,6 +103,7 @@ def perturbed_unobserved_lower_bound(loss: RealLike, z: RealLike, z_prime: RealL
     return np.where(d < np.minimum(row, column), bound, 0.0)
 
 
+@usual_errors()
 def perturbed_distance_bound(loss: RealLike, eps: RealLike) -> FloatArray:
     """Upper bound ``|eps| + d`` on the smaller singular value, the distance from rank 1.
 
@@ -135,6 +139,7 @@ def perturbed_distance_bound(loss: RealLike, eps: RealLike) -> FloatArray:
     return np.asarray(opposite + d)
 
 
+@usual_errors()
 def perturbed_second_share_bound(loss: RealLike, z: RealLike, z_prime: RealLike, eps: RealLike) -> FloatArray:
     """Upper bound on ``sigma_2 / (sigma_1 + sigma_2)``, the share of the smaller singular value.
 
@@ -174,6 +179,7 @@ def perturbed_second_share_bound(loss: RealLike, z: RealLike, z_prime: RealLike,
     return np.asarray(np.minimum(share, 0.5))
 
 
+@usual_errors()
 def perturbed_effective_rank_bound(loss: RealLike, z: RealLike, z_prime: RealLike, eps: RealLike) -> FloatArray:
     """Upper bound on the effective rank: exponential of the entropy of ``perturbed_second_share_bound``.
 
@@ -209,6 +215,7 @@ def perturbed_effective_rank_bound(loss: RealLike, z: RealLike, z_prime: RealLik
     return np.asarray(np.exp(binary_entropy(perturbed_second_share_bound(loss, z, z_prime, eps))))
 
 
+@usual_errors()
 def perturbed_effective_rank_bound_linear(loss: RealLike, z: RealLike, z_prime: RealLike, eps: RealLike) -> FloatArray:
     """Upper bound on the effective rank in the form of the paper, ``1 + 4 (|eps| + d) / min(|z|, |z'|)``.
 

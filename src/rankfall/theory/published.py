@@ -7,9 +7,11 @@ loss, the bound is vacuous beyond it.  ``loss`` is half the sum of squared resid
 import numpy as np
 
 from rankfall._checks import shortened
+from rankfall._execution import usual_errors
 from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, non_negative, positive, together, within
 
 
+@usual_errors()
 def theorem1_norm_bound(
     loss: RealLike, norm_e11: RealLike, max_norm_eij: RealLike, triangle_constant: RealLike = 1.0
 ) -> FloatArray:
@@ -64,6 +66,7 @@ def theorem1_norm_bound(
         return np.asarray(scale / np.sqrt(value) - offset)
 
 
+@usual_errors()
 def theorem1_effective_rank_bound(loss: RealLike) -> FloatArray:
     """Upper bound ``1 + (2 sqrt(12) / ln 2) sqrt(loss)`` on the effective rank.
 
@@ -96,6 +99,7 @@ def theorem1_effective_rank_bound(loss: RealLike) -> FloatArray:
     return np.asarray(1.0 + 2.0 * np.sqrt(12.0) / np.log(2.0) * np.sqrt(value))
 
 
+@usual_errors()
 def theorem1_distance_bound(loss: RealLike) -> FloatArray:
     """Upper bound ``3 sqrt(2 loss)`` on the Frobenius distance from rank 1, the infimal rank.
 

@@ -7,11 +7,13 @@ size times steps for gradient descent.
 
 import numpy as np
 
+from rankfall._execution import usual_errors
 from rankfall.theory._inputs import LOSS_REMEDY, FloatArray, RealLike, depths, finite, non_negative, together, within
 
 _DEPTH_REMEDY = "a single layer leaves the unobserved entry where it starts"
 
 
+@usual_errors()
 def flow_time(loss: RealLike, depth: RealLike) -> FloatArray:
     """Flow time at which a loss is reached, counted from the end of the escape from a small start.
 
@@ -50,6 +52,7 @@ def flow_time(loss: RealLike, depth: RealLike) -> FloatArray:
         return np.asarray((2.0 * value) ** -(1.0 + 1.0 / layers) / (2.0 * (layers + 1.0)))
 
 
+@usual_errors()
 def unobserved_at_time(t: RealLike, depth: RealLike) -> FloatArray:
     """Absolute value of the unobserved entry at a flow time, counted from the end of the escape.
 
@@ -86,6 +89,7 @@ def unobserved_at_time(t: RealLike, depth: RealLike) -> FloatArray:
     return np.asarray((2.0 * (layers + 1.0) * time) ** (layers / (2.0 * (layers + 1.0))))
 
 
+@usual_errors()
 def escape_time(scale: RealLike, depth: RealLike) -> FloatArray:
     """Flow time a balanced start needs to leave the neighbourhood of zero.
 
@@ -125,6 +129,7 @@ def escape_time(scale: RealLike, depth: RealLike) -> FloatArray:
     return np.where(layers > 2, size ** -(1.0 - 2.0 / beyond) / (beyond - 2.0), -0.5 * np.log(size))
 
 
+@usual_errors()
 def step_size_ceiling(unobserved: RealLike, depth: RealLike) -> FloatArray:
     """Largest step size at which gradient descent is stable once the unobserved entry has the given size.
 
@@ -163,6 +168,7 @@ def step_size_ceiling(unobserved: RealLike, depth: RealLike) -> FloatArray:
         return np.asarray(2.0 / size ** (2.0 - 2.0 / layers))
 
 
+@usual_errors()
 def depth_law_determinant(x: RealLike, depth: RealLike) -> FloatArray:
     """End-to-end determinant that balanced flow tends to as the unobserved entry grows, at depth 3 and more.
 

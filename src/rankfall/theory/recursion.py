@@ -10,6 +10,7 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 
 from rankfall import _checks
+from rankfall._execution import usual_errors
 from rankfall.theory._inputs import FloatArray, RealLike, positive, together, whole_number
 
 
@@ -39,6 +40,7 @@ class IdentityDescent(NamedTuple):
         return np.asarray((1.0 - self.y) ** 2 + 0.5 * self.q**2)
 
 
+@usual_errors()
 def identity_descent(alpha: RealLike, step_size: RealLike, steps: SupportsIndex) -> IdentityDescent:
     """Follow two-layer gradient descent from ``W_1 = W_2 = sqrt(alpha) I``.
 

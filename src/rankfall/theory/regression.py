@@ -8,10 +8,12 @@ from typing import SupportsIndex
 
 import numpy as np
 
+from rankfall._execution import usual_errors
 from rankfall.dynamics.linear_path import LinearPath
 from rankfall.theory._inputs import FloatArray, RealLike, finite, non_negative, positive, single, whole_number
 
 
+@usual_errors()
 def min_l2_interpolator(X: RealLike, y: RealLike) -> FloatArray:
     """Least-squares solution of smallest l2 norm, ``X^+ y``.
 
@@ -45,6 +47,7 @@ def min_l2_interpolator(X: RealLike, y: RealLike) -> FloatArray:
     return descent_limit(X, y)
 
 
+@usual_errors()
 def descent_limit(X: RealLike, y: RealLike, start: RealLike | None = None) -> FloatArray:
     """Where gradient descent and gradient flow end: the least-squares solution nearest to the start.
 
@@ -81,6 +84,7 @@ def descent_limit(X: RealLike, y: RealLike, start: RealLike | None = None) -> Fl
     return spectrum.moved(1.0 / spectrum.values)
 
 
+@usual_errors()
 def descent_iterate(
     X: RealLike, y: RealLike, step_size: float | int, steps: SupportsIndex, start: RealLike | None = None
 ) -> FloatArray:
@@ -133,6 +137,7 @@ def descent_iterate(
         return spectrum.moved(done / spectrum.values)
 
 
+@usual_errors()
 def flow_iterate(X: RealLike, y: RealLike, time: float | int, start: RealLike | None = None) -> FloatArray:
     """Point of gradient flow at a time, in closed form.
 
@@ -172,6 +177,7 @@ def flow_iterate(X: RealLike, y: RealLike, time: float | int, start: RealLike | 
     return _decompose(X, y, start).flow(elapsed)
 
 
+@usual_errors()
 def ridge_solution(X: RealLike, y: RealLike, weight_decay: float | int) -> FloatArray:
     """Minimiser of ``|X w - y|^2 / 2 + weight_decay |w|^2 / 2``.
 

@@ -5,9 +5,11 @@ from typing import SupportsIndex
 import numpy as np
 
 from rankfall import _checks
+from rankfall._execution import usual_errors
 from rankfall.theory._inputs import FloatArray, RealLike, finite, non_zero, single, together
 
 
+@usual_errors()
 def required_det_sign(position: tuple[SupportsIndex, SupportsIndex], p: float | int, q: float | int) -> int:
     """Sign of the determinant at which the theorems drive the unobserved entry of a 2x2 matrix away.
 
@@ -46,6 +48,7 @@ def required_det_sign(position: tuple[SupportsIndex, SupportsIndex], p: float | 
     return int(signs) if row == column else -int(signs)
 
 
+@usual_errors()
 def perturbed_limit(z: RealLike, z_prime: RealLike, eps: RealLike) -> FloatArray:
     """Unobserved entry ``z z' / eps`` of the one solution of rank 1 of ``[[*, z], [z', eps]]``.
 

@@ -7,12 +7,14 @@ while the rank is approached from above only as ``|x|`` grows without bound.
 
 import numpy as np
 
+from rankfall._execution import usual_errors
 from rankfall.theory._inputs import FloatArray, RealLike, finite, non_negative, positive, together, within
 
 SUBOPTIMALITY_CROSSOVER = 3.772967229496547
 """The ``|x|`` below which the effective rank is the larger part of rank suboptimality, above which the distance is."""
 
 
+@usual_errors()
 def solution(x: RealLike) -> FloatArray:
     """Solution ``W_x = [[x, 1], [1, 0]]`` with unobserved entry ``x``.
 
@@ -50,6 +52,7 @@ def solution(x: RealLike) -> FloatArray:
     return matrices
 
 
+@usual_errors()
 def solution_singular_values(x: RealLike) -> FloatArray:
     """Both singular values of ``W_x``, the larger first.
 
@@ -84,6 +87,7 @@ def solution_singular_values(x: RealLike) -> FloatArray:
     return np.stack([larger, 1.0 / larger], axis=-1)
 
 
+@usual_errors()
 def solution_schatten_norm(x: RealLike, p: RealLike) -> FloatArray:
     """Schatten-``p`` (quasi-)norm of ``W_x``, ``(2 cosh(p u))^(1/p)`` with ``u = arcsinh(|x| / 2)``.
 
@@ -128,6 +132,7 @@ def solution_schatten_norm(x: RealLike, p: RealLike) -> FloatArray:
         return np.asarray((half + np.hypot(half, 1.0)) * np.exp(second))
 
 
+@usual_errors()
 def solution_effective_rank(x: RealLike) -> FloatArray:
     """Effective rank of ``W_x``: exponential of the entropy (nats) of its normalised singular values.
 
@@ -159,6 +164,7 @@ def solution_effective_rank(x: RealLike) -> FloatArray:
     return np.asarray(np.exp(_log_effective_rank(x)))
 
 
+@usual_errors()
 def solution_distance(x: RealLike) -> FloatArray:
     """Frobenius distance of ``W_x`` from the matrices of rank 1, the infimal rank of the solution set.
 
@@ -190,6 +196,7 @@ def solution_distance(x: RealLike) -> FloatArray:
     return solution_singular_values(x)[..., 1].copy()
 
 
+@usual_errors()
 def solution_rank_suboptimality(x: RealLike) -> FloatArray:
     """Larger of distance from infimal rank and excess of the effective rank over its infimum, 1.
 
@@ -221,6 +228,7 @@ def solution_rank_suboptimality(x: RealLike) -> FloatArray:
     return np.asarray(np.maximum(solution_distance(x), np.expm1(_log_effective_rank(x))))
 
 
+@usual_errors()
 def minimiser_radius(
     norm_w0: RealLike, norm_e11: RealLike, triangle_constant: RealLike = 1.0, excess: RealLike = 0.0
 ) -> FloatArray:

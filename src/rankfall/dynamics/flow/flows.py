@@ -119,8 +119,9 @@ class GradientFlow(AbstractFlow[AbstractFactorization]):
 
     Notes
     -----
-    Recorded beside the standard measures: ``time``, ``dissipated`` (the integral), ``energy_error``,
-    ``balance_drift`` and ``rejected_steps``. ``Stop`` counts accepted steps.
+    Recorded beside the standard measures: ``time``, ``dissipated`` (the integral), ``energy_error``, ``velocity_error``
+    (difference from the loss differentiated automatically), ``balance_drift`` and ``rejected_steps``. ``Stop`` counts
+    accepted steps.
 
     References
     ----------
@@ -191,7 +192,8 @@ class SpectralFlow(AbstractFlow[SpectralFactorization]):
     -----
     The start is a balanced `MatrixFactorization`, or a `SpectralFactorization` of any real depth; ``run.final`` is a
     `SpectralFactorization`. Singular values that are zero stay zero and are left out. Recorded beside the standard
-    measures: ``time``, ``dissipated``, ``energy_error``, ``log_singular_values``. A flow that has lost its digits
+    measures: ``time``, ``dissipated``, ``energy_error``, ``velocity_error`` (difference from the plain end-to-end
+    equation, as a share of the velocity), ``log_singular_values``. A flow that has lost its digits
     (the energy off by more than 1e-6, singular vectors no longer orthonormal) ends with ``"certificate"``.
 
     References
