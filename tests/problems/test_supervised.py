@@ -85,8 +85,6 @@ def test_refuses_starts_that_are_none():
     ):
         with pytest.raises(ValueError, match=words):
             rf.train(problem, start, rf.GradientDescent(0.1), progress=False)
-    with pytest.raises(ValueError, match="must be a callable Equinox module"):
-        rf.networks.Network(3.0)
     with pytest.raises(ValueError, match="no array of floating-point numbers"):
         rf.networks.Network(eqx.nn.Identity())
     with pytest.raises(ValueError, match="differs from starts\\[0\\]"):

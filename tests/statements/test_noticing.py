@@ -11,7 +11,7 @@ from rankfall.statements import STATEMENTS, self_test
 from rankfall.statements.changes import CHANGES
 
 SOON = {"sharp-bounds", "known-spectra", "known-losses", "rank-of-solutions", "regression", "circuits"}
-OF_FLOWS = {"weight-off-the-diagonal", "residual-equation", "identity-form"}
+OF_FLOWS = {"weight-off-the-diagonal", "identity-form"}
 CHOSEN = [change for change in CHANGES if change.statements[0] in SOON or change.name in OF_FLOWS]
 
 
