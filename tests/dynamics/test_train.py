@@ -14,6 +14,7 @@ import optax
 import pytest
 
 import rankfall as rf
+from rankfall._execution import takes_hint
 
 
 def balanced(depth=3, lanes=None, scale=1e-2, det_sign=1):
@@ -69,8 +70,10 @@ def test_identity_start_follows_the_exact_recursion_and_stays_symmetric_to_the_l
     w = run.final.full() if lanes is None else run.final.full()[-1]
     # Measured 2e-13; rounding of 20,000 steps of either computation.
     np.testing.assert_allclose([w[0, 0], w[0, 1], w[1, 1]], [exact.x[-1], exact.y[-1], exact.q[-1]], rtol=1e-11)
-    # Any difference of the layers would grow like exp(x^2 / 4), x = 8 here.
-    np.testing.assert_array_equal(run.final.factors[1], np.swapaxes(run.final.factors[0], -1, -2))
+    # Any difference of the layers would grow like exp(x^2 / 4), x = 8 here; a compiler that is not known may round the
+    # same sum in two ways.
+    apart = abs(run.final.factors[1] - np.swapaxes(run.final.factors[0], -1, -2)).max()
+    assert apart <= (0.0 if takes_hint() else 1e-6)
 
 
 def test_lanes_equal_single_runs():
@@ -261,6 +264,7 @@ def test_without_the_hint_to_the_compiler_the_numbers_are_the_same(monkeypatch):
     np.testing.assert_allclose(run().final.full(), hinted.final.full(), rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.skipif(not takes_hint(), reason="of this compiler nothing is known")
 @pytest.mark.parametrize(("depth", "lanes"), [(2, None), (2, 40), (3, None), (3, 3), (3, 40)])
 def test_the_last_digit_does_not_depend_on_how_steps_are_cut_into_rounds(depth, lanes):
     # Most steps are taken in blocks, those next to an event one by one: where a round ends is a matter of time.
@@ -277,6 +281,7 @@ def test_the_last_digit_does_not_depend_on_how_steps_are_cut_into_rounds(depth, 
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.skipif(not takes_hint(), reason="of this compiler nothing is known")
 @pytest.mark.parametrize("lanes", [None, 40])
 def test_a_symmetric_chain_of_two_factors_stays_symmetric_to_the_last_digit(lanes):
     first = np.random.default_rng(0).normal(size=(2, 2) if lanes is None else (lanes, 2, 2)) * 0.3
