@@ -7,6 +7,7 @@ Here the changes that statements without long compilation notice, and one of eac
 import pytest
 
 import rankfall as rf
+from rankfall.cli import main
 from rankfall.statements import STATEMENTS, self_test
 from rankfall.statements.changes import CHANGES
 
@@ -42,3 +43,15 @@ def test_what_no_statement_asks_about_is_said():
     with pytest.raises(ValueError, match="names"):
         self_test(["no such change"])
     assert rf.measures.effective_rank([[1.0, 0.0], [0.0, 1.0]]) == pytest.approx(2.0)
+
+
+def test_command(capsys, monkeypatch):
+    assert main(["verify", "--self-test", "effective-rank-in-base-two"]) == 0
+    said = capsys.readouterr().out
+    assert "noticed by known-spectra" in said and said.splitlines()[-1] == "1 of 1 changes are noticed."
+    unseen = CHANGES[0]._replace(name="unseen", make=lambda original: original)
+    monkeypatch.setattr("rankfall.statements.noticing.CHANGES", [unseen])
+    assert main(["verify", "--self-test"]) == 1
+    assert "NOT NOTICED" in capsys.readouterr().out
+    assert main(["verify", "--self-test", "--json", "claims.json"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err

@@ -159,7 +159,10 @@ def reproduce(
     return 0 if all(claim.ok for _, claim in claims) else 1
 
 
-@app.command(epilog="Example: rankfall verify theorem-1 convergence --json claims.json")
+@app.command(
+    epilog="Example: rankfall verify theorem-1 convergence --json claims.json\n\n"
+    "Example: rankfall verify --self-test effective-rank-in-base-two"
+)
 def verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Statements; all without a name.")] = None,
     json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the claims to a file too.")] = None,
