@@ -21,7 +21,7 @@ def best_of(run: Run, by: str = "held_out_error") -> Run:
     Returns
     -------
     Run
-        Of that lane alone.
+        Of that lane alone, without records that only other lanes have.
 
     Raises
     ------
@@ -56,4 +56,6 @@ def best_of(run: Run, by: str = "held_out_error") -> Run:
         raise ValueError(f"by is {by!r}, which is finite at the end of no lane, but must be so of one at least.")
     lane = int(np.nanargmin(np.where(np.isfinite(values), values, np.nan)))
     final = run.final if run.final.lanes is None else run.final.lane(lane)
-    return dataclasses.replace(run, final=final, trajectory=run.trajectory.isel(lane=[lane]))
+    # Other lanes may have more records: what is left of this one without them ends with its last.
+    trajectory = run.trajectory.isel(lane=[lane], record=slice(0, int(last[lane]) + 1))
+    return dataclasses.replace(run, final=final, trajectory=trajectory)
