@@ -120,7 +120,7 @@ class Terminal(Logger):
 
 
 def _closed(tmp_path):
-    stream = open(tmp_path / "closed", "w")  # noqa: SIM115
+    stream = open(tmp_path / "closed", "w")
     stream.close()
     return stream
 

@@ -13,9 +13,11 @@ class _Sample(eqx.Module):
 
 # What Equinox makes of a bound method: a pytree, which hashes by its arrays, and arrays have no hash.
 _Bound: Any = type(_Sample().method)
+_PLAIN = _Bound is types.MethodType
+_Base: Any = object if _PLAIN else _Bound
 
 
-class _Method(_Bound if _Bound is not types.MethodType else object):  # type: ignore[misc]
+class _Method(_Base):
     """A bound method that hashes, and compares, by the object that it is of."""
 
     def __hash__(self) -> int:
@@ -35,5 +37,5 @@ class WithMethods(eqx.Module):
         """Return the attribute; a method as one that has a hash, in the place of Equinox's own."""
         found = object.__getattribute__(self, name)
         if isinstance(found, types.MethodType) and found.__self__ is self and not name.startswith("__"):
-            return _Method(found.__func__, self) if _Bound is not types.MethodType else found
+            return found if _PLAIN else _Method(found.__func__, self)
         return found

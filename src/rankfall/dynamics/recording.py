@@ -34,7 +34,7 @@ def _of_one_matrix(name: str) -> bool:
 RESERVED = frozenset(
     "loss step time lane record recorded stop_reason p singular_values log_singular_values effective_rank "
     "schatten_norm distance_to_infimal_rank rank_suboptimality held_out_error log_loss step_size rejected_steps "
-    "dissipated energy_error balance_drift".split()
+    "dissipated energy_error balance_drift velocity_error frame_error residual_drift".split()
 )
 BY_NAME = ("end_to_end", *(name for name in measures.__all__ if _of_one_matrix(name)))
 

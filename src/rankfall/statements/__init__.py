@@ -18,6 +18,7 @@ from ..claims import Claim
 from . import conjectures, dynamics, solutions, tensors, theorems, values
 from .challenges import Challenge, challenge
 from .comparison import Comparison, Verdict, compare
+from .noticing import Noticed, self_test
 
 Statements: TypeAlias = Mapping[str, Callable[[], list[Claim]]]
 
@@ -115,8 +116,6 @@ def crashed(name: str, error: Exception) -> Claim:
     came = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return Claim(name, "The statement is checked to the end.", "this package", "no error", came, 0.0, False)
 
-
-from .noticing import Noticed, self_test  # noqa: E402  (it checks these statements)
 
 __all__ = [
     "STATEMENTS",

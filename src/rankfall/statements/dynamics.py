@@ -112,8 +112,9 @@ def _time(
 
 
 def _start(problem: AbstractProblem, depth: int) -> SpectralFactorization:
-    drawn = MatrixFactorization.init(problem.shape, 2, kind="balanced", scale=0.1, key=jax.random.key(2))
-    return SpectralFactorization.from_end_to_end(_right_side(drawn.full()), depth)
+    sign, key = problem.required_det_sign, jax.random.key(2)
+    drawn = MatrixFactorization.init(problem.shape, 2, kind="balanced", scale=0.1, det_sign=sign, key=key)
+    return SpectralFactorization.from_end_to_end(drawn.full(), depth)
 
 
 def flows_agree() -> list[Claim]:
@@ -172,14 +173,6 @@ def _velocity(name: str, which: str, runs: list[Run]) -> Claim:
         max(float(np.nanmax(run.trajectory["velocity_error"].values)) for run in runs),
         VELOCITY_TOLERANCE,
         control=("the equation of one factor more, at the last record", _other_depth(runs[-1])),
-    )
-
-
-def _right_side(matrix: np.ndarray) -> np.ndarray:
-    """Turn a square matrix to a positive determinant."""
-    square = matrix.shape[0] == matrix.shape[1]
-    return (
-        matrix * np.where(square and np.linalg.slogdet(matrix)[0] < 0, [-1.0] + [1.0] * (len(matrix) - 1), 1.0)[:, None]
     )
 
 

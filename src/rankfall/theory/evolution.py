@@ -19,8 +19,6 @@ from rankfall.theory.span import SPAN_TOLERANCE, span_errors
 
 # Error of ln|det W| that counts as lost, and the fewest records over which a rate can be integrated.
 _LOG_DET, _FEWEST = 1e-3, 8
-# How much further than the tolerance of a step two forms of the velocity may be apart.
-_VELOCITY_OFF = 1e3
 # Leading order: how far times and laws may be off, and from where on they are looked at.
 _TIME_OFF, _LAW_OFF = 0.05, 0.01
 _SMALL_START, _SMALL_LOSS, _LARGE_ENTRY = 1e-2, 1e-4, 1e4
@@ -86,9 +84,7 @@ def _velocity(records: Records) -> Statement:
         "their gradient, computed in another form (difference as a share of the velocity)."
     )
     source = "Arora, Cohen and Hazan (2018), theorem 1"
-    # What is integrated to a coarser tolerance leaves the surface on which the two forms are the same as far.
-    allowed = max(VELOCITY_TOLERANCE, _VELOCITY_OFF * float(getattr(records.run.dynamics, "rtol", 0.0)))
-    return _small(records, "velocity", text, source, records["velocity_error"], allowed, records.exists)
+    return _small(records, "velocity", text, source, records["velocity_error"], VELOCITY_TOLERANCE, records.exists)
 
 
 def _span(records: Records) -> Statement:
@@ -99,8 +95,7 @@ def _span(records: Records) -> Statement:
     off = span_errors(records)
     tested = np.isfinite(off)
     off = np.where(tested, off, 0.0)
-    allowed = max(SPAN_TOLERANCE, _VELOCITY_OFF * float(getattr(records.run.dynamics, "rtol", 0.0)))
-    statement = _small(records, "short-span", text, "gradient flow of the factors", off, allowed, tested)
+    statement = _small(records, "short-span", text, "gradient flow of the factors", off, SPAN_TOLERANCE, tested)
     return statement._replace(untested="no two records are near enough to each other to be joined by the factors' flow")
 
 
