@@ -170,7 +170,9 @@ def signs_of(start: MatrixFactorization, tolerance: float) -> Any:
     lanes = start.lanes
     if start.shape[0] != start.shape[1] or start.depth < 2:
         return jnp.zeros(lanes)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not balanced
-        largest = np.max([np.sum(np.square(w), axis=(-2, -1)) for w in start.factors], axis=0)
-        balanced = np.asarray(measures.unbalancedness(start.factors)) <= tolerance * largest
+    # A balance is one of ratios: factors of 1e200 and of 1e-200 would have no squares.
+    unit = np.max([np.max(np.abs(w), axis=(-2, -1)) for w in start.factors], axis=0)
+    scaled = [np.asarray(w) / np.where(unit > 0.0, unit, 1.0)[:, None, None] for w in start.factors]
+    largest = np.max([np.sum(np.square(w), axis=(-2, -1)) for w in scaled], axis=0)
+    balanced = np.asarray(measures.unbalancedness(scaled)) <= tolerance * largest
     return np.where(balanced, measures.det_sign(start.factors), 0.0)
