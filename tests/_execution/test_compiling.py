@@ -1,5 +1,6 @@
 """Compiled code of ours is forgotten before a process runs out of memory maps, and nobody else's."""
 
+import contextlib
 import gc
 import itertools
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import rankfall as rf
-from rankfall._execution import compiled, compiling, double_precision
+from rankfall._execution import compiled, compiling, double_precision, side_by_side
 
 
 @pytest.fixture
@@ -171,3 +172,20 @@ def test_precision_is_that_of_the_scope():
     with double_precision():
         assert compiled(lambda x: x / 3)(1.0).dtype == jnp.float64
     assert compiled(lambda x: x / 3)(1.0).dtype == jnp.float32
+
+
+@pytest.mark.skipif(not compiling.known_compiler(), reason="options are given to a compiler that is known")
+def test_for_few_calls_another_program_is_compiled_in_threads_too():
+    square = compiled(lambda x: x @ x)
+    matrix, counts = np.arange(9.0).reshape(3, 3), []
+
+    def call():
+        np.testing.assert_allclose(square(matrix), matrix @ matrix, rtol=1e-6)
+
+    for few in (False, True, False):
+        with compiling.for_few_calls() if few else contextlib.nullcontext():
+            side_by_side([call, call], threads=2)
+        counts.append((square._outer._cache_size(), square._brief._cache_size()))
+    assert counts == [(1, 0), (1, 1), (1, 1)]
+    square.forget()
+    assert square._brief._cache_size() == 0

@@ -2,7 +2,7 @@
 
 from .batches import LARGE, TOGETHER, alone, lanes_together
 from .blas import blas_threads, threads_for
-from .compiling import compiled, forget_compiled, known_compiler, make_room
+from .compiling import compiled, for_few_calls, forget_compiled, known_compiler, make_room
 from .cpus import VARIABLE, bound, cores
 from .hints import in_one_function, takes_hint
 from .interrupts import interrupts, raise_if_interrupted
@@ -24,6 +24,7 @@ __all__ = [
     "compiled",
     "cores",
     "double_precision",
+    "for_few_calls",
     "forget_compiled",
     "in_one_function",
     "interrupts",

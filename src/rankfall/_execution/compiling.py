@@ -1,11 +1,13 @@
 """What is compiled: how to have it soon, and how to have room for it."""
 
+import contextlib
+import contextvars
 import functools
 import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ import jax.numpy as jnp
 
 # Twice as fast to compile as by the fusion emitters, and as fast to run (measured on the flows, descent and tensors).
 _SOON = {"xla_cpu_use_fusion_emitters": False}
+
+# A third as long to compile and two or three times as long to run.
+_FOR_FEW_CALLS = _SOON | {"xla_backend_optimization_level": 0}
+_few_calls = contextvars.ContextVar("few_calls", default=False)
 
 # Linux gives a process 65,530 memory maps unless told otherwise, and every compiled loop takes hundreds of them.
 _MAPS, _LIMIT = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
@@ -32,6 +38,9 @@ class Compiled:
         # Options are refused of what is compiled as a part of something else.
         self._inner: Any = jax.jit(function, **options)
         self._outer: Any = jax.jit(function, compiler_options=_SOON, **options) if known_compiler() else self._inner
+        self._brief: Any = (
+            jax.jit(function, compiler_options=_FOR_FEW_CALLS, **options) if known_compiler() else self._inner
+        )
         self._statics = _statics(options)
         _ours.add(self)
 
@@ -45,7 +54,7 @@ class Compiled:
             # Nothing makes JAX arrays of the arguments then, and NumPy's own cannot be indexed by what is traced.
             arguments = tuple(a if i in self._statics else _arrays(a) for i, a in enumerate(arguments))
             named = {name: a if name in self._statics else _arrays(a) for name, a in named.items()}
-        return self._outer(*arguments, **named)
+        return (self._brief if _few_calls.get() else self._outer)(*arguments, **named)
 
     def eval_shape(self, *arguments: object, **named: object) -> Any:
         """Return the shapes of what a call would return."""
@@ -59,6 +68,7 @@ class Compiled:
         """Forget the compiled code; the next call compiles anew."""
         self._inner.clear_cache()
         self._outer.clear_cache()
+        self._brief.clear_cache()
 
 
 # What has been made by `compiled` and is still there.
@@ -87,6 +97,19 @@ def compiled(function: Callable[..., Any], **options: object) -> Any:
     6
     """
     return Compiled(function, options)
+
+
+@contextlib.contextmanager
+def for_few_calls() -> Iterator[None]:
+    """Compile what is called inside, in this thread and those of `side_by_side`, without optimisation.
+
+    For programs that run a few hundred steps once: the last digits of what they return are not those of others.
+    """
+    token = _few_calls.set(True)
+    try:
+        yield
+    finally:
+        _few_calls.reset(token)
 
 
 def known_compiler() -> bool:

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import contextvars
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ def side_by_side(tasks: Sequence[Callable[[], Any]], threads: int | None = None)
     pool = concurrent.futures.ThreadPoolExecutor(threads)
     try:
         with blas_threads(max(1, cores() // threads)):
-            futures = [pool.submit(task) for task in tasks]
+            futures = [pool.submit(contextvars.copy_context().run, task) for task in tasks]
             done, _ = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
             for future in done:
                 future.result()  # raises what a task raised

@@ -22,6 +22,9 @@ BLOCK = 8192
 # A gathered entry costs some fifty times one of a dense array; beyond the second number no dense array is formed.
 _DENSE_ENTRIES_AN_OBSERVATION, _LARGEST_DENSE = 50, 2**24
 
+# Indices are looked at when the problem is made.
+_INSIDE = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+
 # Places, values and weights of a block of observations, and what is summed over the blocks.
 Block: TypeAlias = tuple[Array, Array, Array]
 Total = TypeVar("Total")
@@ -52,14 +55,22 @@ class AbstractCompletion(AbstractProblem):
 
     def predict(self, full: Array) -> Array:
         """Observed entries of a matrix or tensor, shape ``(..., observed)``."""
-        return fitting(full, self.shape)[self._places]
+        full = fitting(full, self.shape)
+        if namespace(full) is not jnp:
+            return full[self._places]
+        batch, ends = full.shape[: -len(self.shape)], tuple(range(full.ndim - len(self.shape), full.ndim))
+        numbers = lax.GatherDimensionNumbers(tuple(range(len(batch))), ends, ends)
+        # One equation where an index of arrays takes dozens, which are longer to compile than all else of a small loop.
+        return lax.gather(full, jnp.asarray(self.indices), numbers, (*batch, *[1] * len(ends)), mode=_INSIDE)
 
     def adjoint(self, values: Array) -> Array:
         """Put values into the observed places and zeros elsewhere."""
         xp = namespace(values)
         zeros = xp.zeros((*values.shape[:-1], *self.shape), values.dtype)
         if xp is jnp:
-            return zeros.at[self._places].set(values)
+            batch, ends = values.ndim - 1, tuple(range(values.ndim - 1, zeros.ndim))
+            numbers = lax.ScatterDimensionNumbers(tuple(range(batch)), ends, ends)
+            return lax.scatter(zeros, jnp.asarray(self.indices), values, numbers, unique_indices=True, mode=_INSIDE)
         zeros[self._places] = values
         return zeros
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 
 from .. import _checks
-from .._execution import forget_compiled
+from .._execution import for_few_calls, forget_compiled
 from ..claims import Claim
 from .changes import CHANGES, Change
 
@@ -96,7 +96,7 @@ def _noticed(change: Change) -> Noticed:
     from . import STATEMENTS, crashed
 
     began, claim = time.monotonic(), None
-    with changed(change):
+    with changed(change), for_few_calls():
         for statement in change.statements:
             try:
                 failed = [claim for claim in STATEMENTS[statement]() if not claim.ok]

@@ -4,14 +4,11 @@ Nothing here is shared with the dynamics: from a recorded matrix balanced factor
 Runge-Kutta method to the time of the next record. What they multiply out to has to be the matrix recorded there.
 """
 
-from collections.abc import Callable, Sequence
-from functools import reduce
-
 import numpy as np
 
-from rankfall.problems import AbstractProblem
-from rankfall.theory._inputs import FloatArray
-from rankfall.theory.records import Records
+from ._inputs import FloatArray
+from .plain_flow import Slope, balanced_factors, product, slope_of, velocity
+from .records import Records
 
 # Error at the end of a span, as a share of the way that the matrix has gone.
 SPAN_TOLERANCE = 1e-5
@@ -32,9 +29,11 @@ def span_errors(records: Records) -> FloatArray:
     matrices, times = records["end_to_end"], records["time"]
     before, after = matrices[lanes, ends - 1], matrices[lanes, ends]
     duration = times[lanes, ends] - times[lanes, ends - 1]
-    slope = _gradient(problem)
+    slope = slope_of(problem)
     with np.errstate(over="ignore", invalid="ignore"):  # steps that are too long
-        coarse, fine = (_product(_moved(_factors(before, depth), slope, duration, n)) for n in (_STEPS, 2 * _STEPS))
+        coarse, fine = (
+            product(_moved(balanced_factors(before, depth), slope, duration, n)) for n in (_STEPS, 2 * _STEPS)
+        )
     way = _length(after - before)
     # Where the flow is too stiff for these steps they say nothing.
     resolved = _length(fine - coarse) <= SPAN_TOLERANCE * way
@@ -59,58 +58,19 @@ def _spans(records: Records) -> tuple[np.ndarray, np.ndarray]:
     return pairs[:, 0], pairs[:, 1]
 
 
-def _gradient(problem: AbstractProblem) -> Callable[[FloatArray], FloatArray]:
-    """Gradient of a loss of squares as an affine map, from its values at zero and at each unit matrix."""
-    rows, columns = problem.shape
-    units = np.eye(rows * columns).reshape(-1, rows, columns)
-    constant = np.asarray(problem.gradient(np.zeros((rows, columns))))
-    linear = (np.asarray(problem.gradient(units)) - constant).reshape(len(units), -1)
-
-    def slope(matrices: FloatArray) -> FloatArray:
-        return constant + (matrices.reshape(len(matrices), -1) @ linear).reshape(matrices.shape)
-
-    return slope
-
-
-def _factors(matrices: FloatArray, depth: int) -> list[FloatArray]:
-    """Balanced factors of matrices, the first to be applied first."""
-    u, s, vt = np.linalg.svd(matrices, full_matrices=False)
-    root = s[..., :, None] ** (1.0 / depth) * np.eye(s.shape[-1])
-    return [root @ vt, *[root] * (depth - 2), u @ root]
-
-
-def _product(factors: Sequence[FloatArray]) -> FloatArray:
-    return reduce(lambda below, above: above @ below, factors)
-
-
-def _moved(
-    factors: list[FloatArray], slope: Callable[[FloatArray], FloatArray], duration: FloatArray, steps: int
-) -> list[FloatArray]:
+def _moved(factors: list[FloatArray], slope: Slope, duration: FloatArray, steps: int) -> list[FloatArray]:
     h = (duration / steps)[:, None, None]
 
     def plus(moves: list[FloatArray], share: float) -> list[FloatArray]:
         return [w + share * h * v for w, v in zip(factors, moves, strict=True)]
 
     for _ in range(steps):
-        one = _velocity(factors, slope)
-        two = _velocity(plus(one, 0.5), slope)
-        three = _velocity(plus(two, 0.5), slope)
-        four = _velocity(plus(three, 1.0), slope)
+        one = velocity(factors, slope)
+        two = velocity(plus(one, 0.5), slope)
+        three = velocity(plus(two, 0.5), slope)
+        four = velocity(plus(three, 1.0), slope)
         factors = plus([(a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(one, two, three, four, strict=True)], 1.0)
     return factors
-
-
-def _velocity(factors: list[FloatArray], slope: Callable[[FloatArray], FloatArray]) -> list[FloatArray]:
-    """Return minus the gradient in each factor: that in the matrix between the layers above and those below."""
-    inside, found = slope(_product(factors)), []
-    for j in range(len(factors)):
-        moved = inside
-        if j + 1 < len(factors):
-            moved = np.swapaxes(_product(factors[j + 1 :]), -1, -2) @ moved
-        if j:
-            moved = moved @ np.swapaxes(_product(factors[:j]), -1, -2)
-        found.append(-moved)
-    return found
 
 
 def _length(matrices: FloatArray) -> FloatArray:

@@ -62,7 +62,7 @@ class FactorSystem(AbstractSystem[FactorState]):
         depth = len(state.factors)
         return depth * _largest_square(state.factors) ** (depth - 1)
 
-    def velocity_error(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> Array:
+    def velocity_error(self, problem: AbstractProblem, state: FactorState, constants: Constants, view: Any) -> Array:
         """Difference from the loss differentiated automatically."""
         return factor_error(
             problem, MatrixFactorization, state.factors, self.velocity(problem, state, constants).factors
@@ -124,7 +124,7 @@ class TensorSystem(AbstractSystem[FactorState]):
         count = len(state.factors)
         return count * _largest_square(state.factors) ** (count - 1)
 
-    def velocity_error(self, problem: AbstractProblem, state: FactorState, constants: Constants) -> Array:
+    def velocity_error(self, problem: AbstractProblem, state: FactorState, constants: Constants, view: Any) -> Array:
         """Difference from the loss differentiated automatically."""
         return factor_error(problem, self.make, state.factors, self.velocity(problem, state, constants).factors)
 

@@ -43,7 +43,8 @@ def _apply_jvp(function: Weight, primals: Arguments, tangents: Arguments) -> tup
     inside, values = r.T @ x @ r, function(k[:, None], k[None, :])
     # left[r, m, s] = (f(k_r, k_s) - f(k_m, k_s)) / (k_r - k_m), right likewise in the second argument.
     left = _divided(function, k)
-    right = jnp.moveaxis(_divided(lambda a, b: function(b, a), k), 2, 0)
+    other = left if _symmetric(function) else _divided(lambda a, b: function(b, a), k)
+    right = jnp.moveaxis(other, 2, 0)
     moved = values * change + jnp.einsum("rms,rm,ms->rs", left, turn, inside)
     moved = moved + jnp.einsum("rms,rm,ms->rs", right, inside, turn)
     return r @ (values * inside) @ r.T, r @ moved @ r.T
@@ -62,6 +63,10 @@ def decompose(logs: Array) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors, as constants of the differentiation."""
     k, r = jnp.linalg.eigh(lax.stop_gradient(logs))
     return lax.stop_gradient(k), lax.stop_gradient(r)
+
+
+def _symmetric(function: Weight) -> bool:
+    return isinstance(function, partial) and function.func in (_power, _descent_weight, _rotation_weight)
 
 
 # The functions, by depth; all are taken apart into the larger logarithm and the distance, so that no difference of

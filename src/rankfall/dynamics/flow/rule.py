@@ -79,14 +79,15 @@ class FlowRule(AbstractRule[State, Progress, tuple[Array, ...]]):
     def observe(self, problem: AbstractProblem, model: State, state: Progress) -> tuple[Any, dict[str, Any]]:
         """State as a factorization, and what the flow knows on top."""
         progress = state
+        view = self.system.view(problem, model, progress.constants)
         own = {
             "loss": self.system.loss(problem, model, progress.constants),
             "time": progress.time,
             "dissipated": model.dissipated,
             "rejected_steps": progress.rejected,
-            "velocity_error": self.system.velocity_error(problem, model, progress.constants),
+            "velocity_error": self.system.velocity_error(problem, model, progress.constants, view),
         }
-        return self.system.view(problem, model, progress.constants), {**own, **progress.errors}
+        return view, {**own, **progress.errors}
 
     def step(
         self, problem: AbstractProblem, model: State, state: Progress, given: tuple[Array, ...], limits: Limits

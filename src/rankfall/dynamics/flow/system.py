@@ -77,9 +77,9 @@ class AbstractSystem(abc.ABC, Generic[State]):
         view = self.view(problem, state, constants)
         return view.matrix, view.log_abs_det
 
-    def velocity_error(self, problem: AbstractProblem, state: State, constants: Constants) -> Array:
-        """Difference between the velocity and an independent form of it, as a share of the latter."""
-        view, slope = self.view(problem, state, constants), self.slope(problem, state, constants)
+    def velocity_error(self, problem: AbstractProblem, state: State, constants: Constants, view: Any) -> Array:
+        """Difference between the velocity and an independent form of it at its view, as a share of the latter."""
+        slope = self.slope(problem, state, constants)
         velocity = self.velocity(problem, state, constants)
         _, (moved, log_rate) = jax.jvp(lambda s: self.seen(problem, s, constants), (state,), (velocity,))
         expected = equation(view, slope, constants.depth)

@@ -11,6 +11,7 @@ have lost their residuals to rounding and the determinant is ``exp(-10^11)``.
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -39,6 +40,22 @@ class TwoByTwoState(eqx.Module):
     dissipated: Array
 
 
+class Fixed(NamedTuple):
+    """What no step moves, ``(2, 2)`` each: the base of the offsets, the observed values, and where there is none.
+
+    The last two are found once, not by every part of the compiled loop.
+    """
+
+    base: Array
+    target: Array
+    free: Array
+
+    @property
+    def across(self) -> Array:
+        """Mask of the entry opposite the unobserved one."""
+        return self.free[::-1, ::-1]
+
+
 @dataclasses.dataclass(frozen=True)
 class TwoByTwoSystem(AbstractSystem[TwoByTwoState]):
     """Gradient flow of balanced factors of real depth ``L >= 2`` on a 2 x 2 completion with one unobserved entry."""
@@ -46,32 +63,34 @@ class TwoByTwoSystem(AbstractSystem[TwoByTwoState]):
     def constants(self, problem: AbstractProblem, state: TwoByTwoState, given: tuple[Array, Array]) -> Constants:
         """Loss, determinant sign and depth at the start."""
         base = jnp.zeros((2, 2), state.offsets.dtype)
-        constants = Constants(jnp.zeros((), state.log_det.dtype), *given, base)
-        return Constants(self.loss(problem, state, constants), *given, base)
+        fixed = Fixed(base, problem.adjoint(problem.values), problem.adjoint(jnp.ones_like(problem.values)) == 0)
+        constants = Constants(jnp.zeros((), state.log_det.dtype), *given, fixed)
+        return Constants(self.loss(problem, state, constants), *given, fixed)
 
     def settle(
         self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants
     ) -> tuple[TwoByTwoState, Constants]:
         """Carry small entries themselves, and residuals once the entries are no longer small."""
-        target = _target(problem)
-        ready = abs(state.offsets + constants.other).max() > _SMALL_ENTRIES * abs(target).max()
-        base = jnp.where(ready, target, constants.other)
-        moved = TwoByTwoState(state.offsets + (constants.other - base), state.log_det, state.dissipated)
-        return moved, Constants(constants.loss, constants.det_sign, constants.depth, base)
+        fixed = constants.other
+        ready = abs(state.offsets + fixed.base).max() > _SMALL_ENTRIES * abs(fixed.target).max()
+        base = jnp.where(ready, fixed.target, fixed.base)
+        moved = TwoByTwoState(state.offsets + (fixed.base - base), state.log_det, state.dissipated)
+        fixed = fixed._replace(base=base)
+        return moved, Constants(constants.loss, constants.det_sign, constants.depth, fixed)
 
     def loss(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> Array:
         """Loss from the residuals."""
-        _, residuals = self._matrix(problem, state, constants)
+        _, residuals = _matrix(state, constants)
         return problem.require_least_squares("SpectralFlow").loss(jnp.sum(residuals * residuals))
 
     def slope(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> Array:
         """Gradient in the matrix, from the residuals."""
-        _, residuals = self._matrix(problem, state, constants)
+        _, residuals = _matrix(state, constants)
         return problem.require_least_squares("SpectralFlow").slope(residuals)
 
     def velocity(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> TwoByTwoState:
         """Return the derivatives of entries and determinant, and the rate at which loss is lost."""
-        matrix, residuals = self._matrix(problem, state, constants)
+        matrix, residuals = _matrix(state, constants)
         u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
         inner, depth = u.T @ problem.require_least_squares("SpectralFlow").slope(residuals) @ v, constants.depth
         top, cross = jnp.exp(2 * (1 - 1 / depth) * k1), ratio_of_decays(2.0, 2.0 / depth, gap)
@@ -89,13 +108,13 @@ class TwoByTwoSystem(AbstractSystem[TwoByTwoState]):
         Small entries count by the largest. Of the number that is carried along for nothing but its return to use, no
         accuracy is asked.
         """
-        matrix, residuals = self._matrix(problem, state, constants)
-        idle = self._large(problem, state)
+        matrix, residuals = _matrix(state, constants)
+        fixed = constants.other
+        idle = _large(state, fixed)
         length, extent = jnp.sqrt(jnp.sum(residuals * residuals)), abs(matrix).max()
         floor = jnp.minimum(jnp.minimum(length, length * length), extent)
-        free = _unobserved(problem)
-        sizes = abs(state.offsets) + jnp.where(free, jnp.minimum(length, extent), floor)
-        sizes = sizes * jnp.where(_opposite(free) & idle, _IDLE, 1.0)
+        sizes = abs(state.offsets) + jnp.where(fixed.free, jnp.minimum(length, extent), floor)
+        sizes = sizes * jnp.where(fixed.across & idle, _IDLE, 1.0)
         return TwoByTwoState(sizes, jnp.maximum(abs(state.log_det), 1.0), constants.loss)
 
     def gain(self, state: TwoByTwoState, constants: Constants) -> Array:
@@ -104,44 +123,35 @@ class TwoByTwoSystem(AbstractSystem[TwoByTwoState]):
 
     def view(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> SpectralFactorization:
         """Singular vectors and logarithms; a negative determinant turns the second left vector."""
-        matrix, _ = self._matrix(problem, state, constants)
+        matrix, _ = _matrix(state, constants)
         u, v, k1, gap = _decompose(matrix, state.log_det, constants.det_sign)
         logs = jnp.stack([k1, k1 - gap])
         return SpectralFactorization(u, logs, v, matrix, state.log_det, constants.det_sign, UNKNOWN)
 
-    def _matrix(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> tuple[Array, Array]:
-        """End-to-end matrix, and its residuals with zero at the unobserved entry."""
-        target, free = _target(problem), _unobserved(problem)
-        across = _opposite(free)
-        matrix = state.offsets + constants.other
-        # Products along the diagonals of the matrix: of the two entries beside the unobserved one, and of the others.
-        beside = jnp.prod(jnp.where(free | across, 1.0, matrix))
-        on_diagonal = jnp.where(free[0, 0] | free[1, 1], 1.0, -1.0)
-        large = self._large(problem, state)
-        divisor = jnp.where(large, jnp.sum(jnp.where(free, matrix, 0.0)), 1.0)
-        opposite = (beside + on_diagonal * constants.det_sign * jnp.exp(state.log_det)) / divisor
-        replaced = across & large
-        residuals = jnp.where(replaced, opposite - target, state.offsets + (constants.other - target))
-        return jnp.where(replaced, opposite, matrix), jnp.where(free, 0.0, residuals)
-
-    def _large(self, problem: AbstractProblem, state: TwoByTwoState) -> Array:
-        """Whether the opposite entry follows from the others."""
-        return jnp.sum(jnp.where(_unobserved(problem), abs(state.offsets), 0.0)) > abs(problem.values).max()
+    def seen(self, problem: AbstractProblem, state: TwoByTwoState, constants: Constants) -> tuple[Array, Array]:
+        """Return the end-to-end matrix and ``ln|det W|``."""
+        return _matrix(state, constants)[0], state.log_det
 
 
-def _target(problem: AbstractProblem) -> Array:
-    return problem.adjoint(problem.values)
+def _matrix(state: TwoByTwoState, constants: Constants) -> tuple[Array, Array]:
+    """End-to-end matrix, and its residuals with zero at the unobserved entry."""
+    base, target, free = constants.other
+    across = constants.other.across
+    matrix = state.offsets + base
+    # Products along the diagonals of the matrix: of the two entries beside the unobserved one, and of the others.
+    beside = jnp.prod(jnp.where(free | across, 1.0, matrix))
+    on_diagonal = jnp.where(free[0, 0] | free[1, 1], 1.0, -1.0)
+    large = _large(state, constants.other)
+    divisor = jnp.where(large, jnp.sum(jnp.where(free, matrix, 0.0)), 1.0)
+    opposite = (beside + on_diagonal * constants.det_sign * jnp.exp(state.log_det)) / divisor
+    replaced = across & large
+    residuals = jnp.where(replaced, opposite - target, state.offsets + (base - target))
+    return jnp.where(replaced, opposite, matrix), jnp.where(free, 0.0, residuals)
 
 
-def _unobserved(problem: AbstractProblem) -> Array:
-    """Mask of the unobserved entry."""
-    observed = problem.observed_indices
-    assert observed is not None
-    return jnp.ones((2, 2), bool).at[observed[:, 0], observed[:, 1]].set(False)
-
-
-def _opposite(free: Array) -> Array:
-    return free[::-1, ::-1]
+def _large(state: TwoByTwoState, fixed: Fixed) -> Array:
+    """Whether the opposite entry follows from the others."""
+    return jnp.sum(jnp.where(fixed.free, abs(state.offsets), 0.0)) > abs(fixed.target).max()
 
 
 def _decompose(w: Array, log_det: Array, det_sign: Array) -> tuple[Array, Array, Array, Array]:
