@@ -96,7 +96,10 @@ CASES = {
     "measurements": [lambda m=m: rf.MatrixSensing(m, [1.0]) for m in (EYE, "a", [[[1, 2], [3]]],
                      1j * np.ones((1, 2, 2)), np.ones((0, 2, 2)))],
     "inputs": [lambda x=x: rf.LinearRegression(x, [1.0]) for x in ("a", [1.0, 2.0], [[NAN, 2]], [[1j, 2]])],
-    "path": [lambda p=p: rf.read_movielens(p) for p in ("", 5, "a\0b", "no.data", ".", None, EYE, __file__)],
+    "path": [lambda p=p, f=f: f(p) for p in ("", 5, "a\0b", "no.data", ".", None, EYE, __file__)
+             for f in (rf.read_movielens, rf.load_run)]
+    + [lambda p=p: RUN.save(p) for p in ("", 5, "a\0b", ".", "no/run.nc")],
+    "largest": [lambda n=n: RUN.to_dataframe(largest=n) for n in (0, -1, 1.5, "x", None, True)],
     "movielens": [lambda p=p: report.reproduce(["spectrum-dynamics"], "unused", movielens=p)
                   for p in ("", 5, "a\0b", "no.data", ".", __file__)]
     + [lambda: report.reproduce(["solution-set", "spectrum-dynamics"], "unused", movielens="unused.data")],

@@ -29,6 +29,7 @@ from .dynamics import (
     SymmetricFlow,
     best_of,
     group_rmsprop,
+    load_run,
     potentials,
     train,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "datasets",
     "factorizations",
     "group_rmsprop",
+    "load_run",
     "low_cp_rank_completion",
     "low_hierarchical_rank_completion",
     "low_rank_completion",

@@ -13,6 +13,7 @@ from .recording import Record
 from .run import Run
 from .stochastic import StochasticDescent
 from .stopping import Stop
+from .stored import load_run
 from .train import train
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SymmetricFlow",
     "best_of",
     "group_rmsprop",
+    "load_run",
     "potentials",
     "train",
 ]
