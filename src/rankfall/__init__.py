@@ -13,6 +13,7 @@ from .datasets import (
 from .dynamics import (
     AdaptiveDescent,
     AlignedFlow,
+    Checkpoint,
     EndToEndFlow,
     ExponentialDescent,
     GradientDescent,
@@ -57,6 +58,7 @@ __all__ = [
     "AlignedFlow",
     "CPFactorization",
     "Challenge",
+    "Checkpoint",
     "Comparison",
     "EndToEndFlow",
     "ExponentialDescent",

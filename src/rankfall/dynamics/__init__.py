@@ -3,6 +3,7 @@
 from . import potentials
 from .adaptive import AdaptiveDescent
 from .best import best_of
+from .checkpoint import Checkpoint
 from .closed import LinearFlow
 from .descent import GradientDescent, group_rmsprop
 from .exponential import ExponentialDescent
@@ -19,6 +20,7 @@ from .train import train
 __all__ = [
     "AdaptiveDescent",
     "AlignedFlow",
+    "Checkpoint",
     "EndToEndFlow",
     "ExponentialDescent",
     "GradientDescent",

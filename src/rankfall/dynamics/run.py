@@ -33,7 +33,7 @@ class Run:
         The recorded measures, dims ``lane`` and ``record``. Lanes end at different records: beyond the end floats are
         NaN and ``step`` is -1. Provenance is in ``attrs``.
     seconds : float
-        Wall time of the training, compilation included.
+        Wall time of the training, compilation included, and what went before the checkpoint that it went on from.
     """
 
     problem: AbstractProblem
