@@ -15,10 +15,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import jax
-import numpy as np
+# A process that is killed while it writes into JAX's cache of compiled code leaves half an entry for all others.
+os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
 
-import rankfall as rf
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+
+import rankfall as rf  # noqa: E402
 
 LANES = 40
 

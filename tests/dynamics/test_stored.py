@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 
 import rankfall as rf
-from rankfall.dynamics.plain import Identity
+from rankfall.dynamics.identity import Identity
 from rankfall.problems.losses import AbstractLoss
 
 KEY = jax.random.key(0)
@@ -120,7 +120,7 @@ def test_what_has_no_name_is_refused_and_the_file_that_was_there_stays(tmp_path)
 
 OTHER = """
 import sys, rankfall as rf
-from rankfall.dynamics.plain import Identity
+from rankfall.dynamics.identity import Identity
 try:
     rf.load_run(sys.argv[1])
 except ValueError as error:

@@ -21,7 +21,8 @@ import numpy as np
 from .. import _checks
 from .._execution import clear_away, set_aside, write_whole
 from .._version import __version__
-from .plain import Identity, Plain, unplain
+from .identity import Identity
+from .plain import Plain, unplain
 
 FORMAT = 1
 _HEAD, _DIGITS = b"rankfall checkpoint ", 64
@@ -69,9 +70,7 @@ class Checkpoint:
     every: float = 30.0
 
     def __post_init__(self) -> None:
-        place = _checks.file("path", self.path, "run.checkpoint")
-        if not place.absolute().parent.is_dir():
-            raise ValueError(f"path is {str(place)!r}, but must be in a folder that is there; make it first.")
+        _place("path", self.path)
         _checks.not_negative_number("every", self.every)
 
 
@@ -210,7 +209,14 @@ class Keeper:
 
 def checkpoint_of(given: Checkpoint | str | Path | None) -> Checkpoint | None:
     """Return a checkpoint of what may be a path only."""
-    return given if given is None or isinstance(given, Checkpoint) else Checkpoint(given)
+    return given if given is None or isinstance(given, Checkpoint) else Checkpoint(_place("checkpoint", given))
+
+
+def _place(name: str, value: object) -> Path:
+    place = _checks.file(name, value, "run.checkpoint")
+    if not place.absolute().parent.is_dir():
+        raise ValueError(f"{name} is {str(place)!r}, but must be in a folder that is there; make it first.")
+    return place
 
 
 def restored(like: Any, leaves: list[Any]) -> Any:
