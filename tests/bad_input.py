@@ -96,7 +96,11 @@ CASES = {
     "measurements": [lambda m=m: rf.MatrixSensing(m, [1.0]) for m in (EYE, "a", [[[1, 2], [3]]],
                      1j * np.ones((1, 2, 2)), np.ones((0, 2, 2)))],
     "inputs": [lambda x=x: rf.LinearRegression(x, [1.0]) for x in ("a", [1.0, 2.0], [[NAN, 2]], [[1j, 2]])],
-    "path": [lambda p=p: rf.read_movielens(p) for p in ("", 5, "a\0b", "no.data", ".", None, EYE, __file__)],
+    "path": [lambda p=p, f=f: f(p) for p in ("", 5, "a\0b", "no.data", ".", None, EYE, __file__)
+             for f in (rf.read_movielens, rf.load_run)]
+    + [lambda p=p, f=f: f(p) for p in ("", 5, "a\0b", ".", "no/run.nc") for f in (RUN.save, rf.Checkpoint)],
+    "checkpoint": [lambda c=c: train(checkpoint=c) for c in ("", 5, "a\0b", ".", "no/run", True, EYE, __file__)],
+    "largest": [lambda n=n: RUN.to_dataframe(largest=n) for n in (0, -1, 1.5, "x", None, True)],
     "movielens": [lambda p=p: report.reproduce(["spectrum-dynamics"], "unused", movielens=p)
                   for p in ("", 5, "a\0b", "no.data", ".", __file__)]
     + [lambda: report.reproduce(["solution-set", "spectrum-dynamics"], "unused", movielens="unused.data")],
@@ -185,7 +189,8 @@ CASES = {
     "flow_time": [lambda t=t: rf.Stop(flow_time=t) for t in (0, -1.0, NAN, "a", True)],
     "at_times": [lambda t=t: rf.Record(at_times=t) for t in ([0.0], [-1.0], [NAN], "a", [[1], [2, 3]])],
     "seconds": [lambda: rf.Stop(seconds="a")],
-    "every": [lambda e=e: rf.Record(every=e) for e in (0, 1.5)],
+    "every": [lambda e=e: rf.Record(every=e) for e in (0, 1.5)]
+    + [lambda e=e: rf.Checkpoint("run.checkpoint", every=e) for e in (-1, NAN, np.inf, "x", None, EYE)],
     "at_losses": [lambda a=a: rf.Record(at_losses=a) for a in ([-1.0], "a", [NAN])],
     "schatten_p": [lambda p=p: rf.Record(schatten_p=p) for p in ([0], "a", [NAN])],
     "measures": [lambda m=m: rf.Record(measures=m) for m in ("x", ["x"], [3], 5, ["NORMS"], ["ky_fan_norm"])]

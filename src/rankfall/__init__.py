@@ -13,6 +13,7 @@ from .datasets import (
 from .dynamics import (
     AdaptiveDescent,
     AlignedFlow,
+    Checkpoint,
     EndToEndFlow,
     ExponentialDescent,
     GradientDescent,
@@ -29,6 +30,7 @@ from .dynamics import (
     SymmetricFlow,
     best_of,
     group_rmsprop,
+    load_run,
     potentials,
     train,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "AlignedFlow",
     "CPFactorization",
     "Challenge",
+    "Checkpoint",
     "Comparison",
     "EndToEndFlow",
     "ExponentialDescent",
@@ -92,6 +95,7 @@ __all__ = [
     "datasets",
     "factorizations",
     "group_rmsprop",
+    "load_run",
     "low_cp_rank_completion",
     "low_hierarchical_rank_completion",
     "low_rank_completion",

@@ -193,6 +193,15 @@ def folder(name: str, value: object) -> Path:
     return Path(value)
 
 
+def file(name: str, value: object, example: str) -> Path:
+    """Return the path of a file, there or not; refuse anything else, and what is a folder."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError(f"{name} is {shortened(value)}, but must be the path of a file, such as {example!r}.")
+    if Path(value).is_dir():
+        raise ValueError(f"{name} is {str(value)!r}, which is a folder, but must be a file, such as {example!r}.")
+    return Path(value)
+
+
 def content(name: str, value: object, expected: str) -> bytes:
     """Return what is in a file; refuse what is no path, and a file that cannot be read."""
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):

@@ -4,15 +4,18 @@ from .batches import LARGE, TOGETHER, alone, lanes_together
 from .blas import blas_threads, threads_for
 from .compiling import compiled, for_few_calls, forget_compiled, known_compiler, make_room
 from .cpus import VARIABLE, bound, cores
+from .files import clear_away, set_aside, write_whole
 from .hints import in_one_function, takes_hint
 from .interrupts import interrupts, raise_if_interrupted
 from .methods import WithMethods
+from .names import KNOWN, name_of, named
 from .precision import double_precision, is_tracing, usual_errors
 from .quiet import without_warning
 from .terminal import is_terminal
 from .threads import bounded, side_by_side
 
 __all__ = [
+    "KNOWN",
     "LARGE",
     "TOGETHER",
     "VARIABLE",
@@ -22,6 +25,7 @@ __all__ = [
     "bound",
     "bounded",
     "compiled",
+    "clear_away",
     "cores",
     "double_precision",
     "for_few_calls",
@@ -33,10 +37,14 @@ __all__ = [
     "known_compiler",
     "lanes_together",
     "make_room",
+    "name_of",
+    "named",
     "raise_if_interrupted",
+    "set_aside",
     "side_by_side",
     "takes_hint",
     "threads_for",
     "usual_errors",
     "without_warning",
+    "write_whole",
 ]

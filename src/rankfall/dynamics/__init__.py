@@ -3,6 +3,7 @@
 from . import potentials
 from .adaptive import AdaptiveDescent
 from .best import best_of
+from .checkpoint import Checkpoint
 from .closed import LinearFlow
 from .descent import GradientDescent, group_rmsprop
 from .exponential import ExponentialDescent
@@ -13,11 +14,13 @@ from .recording import Record
 from .run import Run
 from .stochastic import StochasticDescent
 from .stopping import Stop
+from .stored import load_run
 from .train import train
 
 __all__ = [
     "AdaptiveDescent",
     "AlignedFlow",
+    "Checkpoint",
     "EndToEndFlow",
     "ExponentialDescent",
     "GradientDescent",
@@ -34,6 +37,7 @@ __all__ = [
     "SymmetricFlow",
     "best_of",
     "group_rmsprop",
+    "load_run",
     "potentials",
     "train",
 ]

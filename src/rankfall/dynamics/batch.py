@@ -18,6 +18,7 @@ from ..factorizations.base import AbstractFactorization
 from ..factorizations.entrywise import EntrywiseFactorization, entrywise
 from ..problems import AbstractProblem
 from . import loop
+from .checkpoint import State, restored
 from .monitor import Monitor
 from .recording import Record, by_hand, probes
 from .rules import AbstractRule, Trials
@@ -53,6 +54,7 @@ class Batch(abc.ABC):
     """Lanes trained together in one thread."""
 
     form: loop.Form
+    lanes: loop.Lanes
 
     def __init__(self, task: Task, rule: AbstractRule, given: PerLane, group: np.ndarray) -> None:
         self.problem, self.held_out, self.stop, self.record = task.problem, task.held_out, task.stop, task.record
@@ -63,26 +65,49 @@ class Batch(abc.ABC):
         self.code = np.full(len(group), RUNNING, dtype=np.int32)
         # The lane of each row of the arrays, -1 for rows that fill registers up.
         self.lane_ids = np.arange(len(group))
+        # Where an earlier process has left off.
+        self.left: State | None = None
 
     def run(self, monitor: Monitor) -> None:
         """Train until every lane has ended."""
         with double_precision():
-            lanes, schedule = self._start(), schedule_of(self.stop, self.record, self.problem.dtype)
-            first = True
-            while True:
-                began, done = time.monotonic(), self._work(lanes)
-                lanes = self._chunk(lanes, schedule, first, *self._size(done))
+            self.lanes, schedule = self._start(), schedule_of(self.stop, self.record, self.problem.dtype)
+            first = self.left is None
+            if self.left is not None:
+                self._take_up(self.left)
+            while len(self.lane_ids):
+                began, done = time.monotonic(), self._work(self.lanes)
+                self.lanes = self._chunk(self.lanes, schedule, first, *self._size(done))
                 seconds, first = time.monotonic() - began, False
-                code = np.array(lanes.reason)
-                verdict = monitor.report(threading.get_ident(), np.asarray(lanes.step), self.pieces[-1]["loss"])
-                if verdict != RUNNING and (code == RUNNING).any():
+                code = np.array(self.lanes.reason)
+                verdict = monitor.report(threading.get_ident(), np.asarray(self.lanes.step), self.pieces[-1]["loss"])
+                cut = verdict != RUNNING and bool((code == RUNNING).any())
+                if cut:
+                    # What is added below is of this end alone; whoever goes on does so from before it.
+                    monitor.keeper.note(self)
                     # Record where lanes that are ended from outside (wall time, Ctrl-C) have come to.
-                    self._chunk(lanes, schedule, True, 1, 0)
+                    self._chunk(self.lanes, schedule, True, 1, 0)
                     code[code == RUNNING] = verdict
-                self._pace(seconds, self._work(lanes) - done)
-                lanes = self._leave(lanes, code, seconds)
-                if not len(self.lane_ids):
-                    return
+                self._pace(seconds, self._work(self.lanes) - done)
+                self.lanes = self._leave(self.lanes, code, seconds)
+                if not cut:
+                    monitor.keeper.offer(self)
+
+    def state(self) -> State:
+        """Return the state between two chunks."""
+        lanes = jax.tree.leaves(self.lanes)
+        tree = {"lanes": lanes, "lane_ids": self.lane_ids, "code": self.code, "own": self._own()}
+        return State(tree, self.pieces[:])
+
+    def restore(self, state: State) -> None:
+        """Go on from a state when run."""
+        self.left = state
+
+    def _take_up(self, state: State) -> None:
+        self.lanes = restored(self.lanes, state.tree["lanes"])
+        self.lane_ids, self.code, self.pieces = state.tree["lane_ids"], state.tree["code"], list(state.pieces)
+        for name, value in state.tree["own"].items():
+            setattr(self, name, value)
 
     @property
     def reasons(self) -> np.ndarray:
@@ -110,6 +135,10 @@ class Batch(abc.ABC):
         """Take lanes that have ended out where it pays, and from ``lane_ids``."""
 
     @abc.abstractmethod
+    def _own(self) -> dict[str, Any]:
+        """Return what else the batch goes on from, by the names of its attributes."""
+
+    @abc.abstractmethod
     def _work(self, lanes: loop.Lanes) -> int:
         """Return the largest number of steps, or of trials, that a lane has made."""
 
@@ -127,6 +156,9 @@ class Batch(abc.ABC):
         )
         kept = {name: np.asarray(value)[: int(count)] for name, value in buffer.items()}
         where = np.nonzero(kept.pop("recorded"))
+        if not len(where[0]):
+            # Of no matrix at all nobody knows the shape of what a function of the user's makes.
+            return lanes
         values = by_hand(self.record, {name: value[where] for name, value in kept.items()}, self.form.probes)
         ids = self.lane_ids[where[1]]
         self.pieces.append(self._timed(values, ids) | {"lane": self.group[ids]})
@@ -224,10 +256,15 @@ class SteadyBatch(Batch):
     def _store(self, lanes: loop.Lanes, which: np.ndarray, code: np.ndarray) -> None:
         which = which[self.lane_ids[which] >= 0]
         ids = self.lane_ids[which]
+        # Copies: what a checkpoint has been given stays as it is.
+        self.code, self.factors = self.code.copy(), [w.copy() for w in self.factors]
         self.code[ids] = code[which]
         final = lanes.model.factors if not self.entrywise else jax.tree.map(np.asarray, lanes.model).factors
         for whole, part in zip(self.factors, final, strict=True):
             whole[ids] = np.asarray(part)[which]
+
+    def _own(self) -> dict[str, Any]:
+        return {"factors": self.factors, "rounds": self.rounds, "limit": self.limit}
 
     def _work(self, lanes: loop.Lanes) -> int:
         return int(np.max(np.asarray(lanes.step)))
@@ -241,13 +278,13 @@ class AdaptiveBatch(Batch):
 
     def __init__(self, task: Task, rule: AbstractRule, state: eqx.Module, given: PerLane, group: np.ndarray) -> None:
         super().__init__(task, rule, given, group)
-        self.state = jax.tree.map(lambda a: np.asarray(a)[group], state)
+        self.begin = jax.tree.map(lambda a: np.asarray(a)[group], state)
         self.rounds, self.trials = loop.most_rounds(len(group)), _FIRST_TRIALS
 
     def final(self) -> Any:
         """Return the factorizations at the end, as lanes."""
         with double_precision():
-            model, progress = self.last
+            model, progress = self.lanes.model, self.lanes.rule_state
             final = jax.tree.map(np.asarray, _view(self.problem, model, progress, rule=self.rule))
         if isinstance(final, SpectralFactorization):
             return dataclasses.replace(final, depth=float(self.given[1][0]))
@@ -255,14 +292,14 @@ class AdaptiveBatch(Batch):
 
     def _start(self) -> loop.Lanes:
         count = len(self.group)
-        progress = _init(self.problem, self.state, self.given, rule=self.rule, axis=0)
+        progress = _init(self.problem, self.begin, self.given, rule=self.rule, axis=0)
         # Asked of a compiled function, which remembers its traces: tracing takes longer than a whole short run.
-        seen = _view.eval_shape(self.problem, self.state, progress, rule=self.rule)
+        seen = _view.eval_shape(self.problem, self.begin, progress, rule=self.rule)
         sample = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), seen)
         self.form = loop.Form(self.rule, probes(self.record, self.problem, sample), 0, False)
         whole = np.zeros(count, np.int32)
         # The state knows what it was given; the loop need not carry it.
-        return loop.Lanes(self.state, progress, (), np.zeros(count), np.zeros(count, np.int64), whole, whole, whole)
+        return loop.Lanes(self.begin, progress, (), np.zeros(count), np.zeros(count, np.int64), whole, whole, whole)
 
     def _size(self, done: int) -> tuple[int, int]:
         return self.rounds, self.trials
@@ -278,8 +315,11 @@ class AdaptiveBatch(Batch):
     def _leave(self, lanes: loop.Lanes, code: np.ndarray, seconds: float) -> loop.Lanes:
         """Let all go once all have ended."""
         if (code != RUNNING).all():
-            self.code, self.last, self.lane_ids = code, (lanes.model, lanes.rule_state), self.lane_ids[:0]
+            self.code, self.lane_ids = code, self.lane_ids[:0]
         return lanes
+
+    def _own(self) -> dict[str, Any]:
+        return {"rounds": self.rounds, "trials": self.trials}
 
     def _work(self, lanes: loop.Lanes) -> int:
         return int(np.max(np.asarray(lanes.step) + np.asarray(lanes.rule_state.rejected)))

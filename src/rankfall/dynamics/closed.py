@@ -16,6 +16,7 @@ from ..problems import AbstractProblem
 from ..problems.losses import LeastSquares
 from .base import AbstractDynamics, factorization
 from .batch import Task
+from .checkpoint import State
 from .linear_path import LinearPath
 from .monitor import Monitor
 from .recording import Record, by_hand, probes
@@ -120,6 +121,12 @@ class _ClosedBatch:
         with double_precision():
             for lane, w in zip(self.group, self.starts, strict=True):
                 self._one(lane, w)
+
+    def state(self) -> None:
+        """Nothing: what is evaluated at once is evaluated once more, with the same result."""
+
+    def restore(self, state: State) -> None:
+        """Begin anew."""
 
     @property
     def reasons(self) -> np.ndarray:

@@ -47,7 +47,8 @@ class GradientDescent(AbstractDescent):
     Flow time is step size times steps for a fixed step and NaN for optax rules.
 
     Python's ``pickle`` takes no functions that are made on the spot, as optax's are. Where the package cloudpickle is
-    installed it packs them; without it a rule comes back without its transformation, and does not train.
+    installed it packs them; without it, and in the file of a run (`Run.save`), a rule comes back without its
+    transformation, and does not train. `group_rmsprop` is kept everywhere.
 
     Examples
     --------
@@ -58,6 +59,8 @@ class GradientDescent(AbstractDescent):
 
     default_steps = 10_000_000
     _lanes_a_thread = 32
+    # Files hold no code, of which the transformations of optax are made.
+    _may_be_lost = frozenset({"transformation"})
 
     def __init__(self, rule: ArrayLike | optax.GradientTransformation) -> None:
         self.step_size: np.ndarray | None = None
@@ -84,6 +87,13 @@ class GradientDescent(AbstractDescent):
         """Take what ``pickle`` kept."""
         vars(self).update(state | {"transformation": pickle.loads(state["transformation"])})
 
+    def __copy__(self) -> "GradientDescent":
+        # Nothing here changes, so that nothing has to go the way of pickle.
+        return self
+
+    def __deepcopy__(self, known: dict[int, object]) -> "GradientDescent":
+        return self
+
     def __repr__(self) -> str:
         if self.step_size is None:
             return "GradientDescent(optax)"
@@ -95,8 +105,8 @@ class GradientDescent(AbstractDescent):
             return OptaxRule(self.transformation, start.maker)
         if self.step_size is None:
             raise ValueError(
-                "rule is an optax transformation that pickle could not keep, but must be there to train; make the "
-                "GradientDescent anew, or install cloudpickle where it is pickled."
+                "rule is an optax transformation that pickle could not keep, nor a file, but must be there to train; "
+                "make the GradientDescent anew, or install cloudpickle where it is pickled."
             )
         return FixedStep()
 

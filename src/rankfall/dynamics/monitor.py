@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from .._execution import is_terminal
+from .checkpoint import Keeper
 from .stopping import INTERRUPTED, RUNNING, SECONDS, Stop
 
 # Of runs side by side one shows its progress, the others wait for the place.
@@ -14,10 +15,11 @@ _place = threading.Lock()
 
 
 class Monitor:
-    """Told by each batch how far it is; says when to end, and shows the progress on a terminal."""
+    """Told by each batch how far it is; says when to end, shows the progress on a terminal, and has it written down."""
 
-    def __init__(self, lanes: int, progress: bool, began: float, stop: Stop, interrupted: threading.Event) -> None:
-        self.lanes, self.began, self.stop, self.interrupted = lanes, began, stop, interrupted
+    def __init__(self, lanes: int, progress: bool, keeper: Keeper, stop: Stop, interrupted: threading.Event) -> None:
+        self.lanes, self.keeper, self.stop, self.interrupted = lanes, keeper, stop, interrupted
+        self.began = keeper.began
         self.show = progress and is_terminal(sys.stderr)
         self.lock, self.last, self.shown = threading.Lock(), 0.0, False
         self.work: dict[int, np.ndarray] = {}

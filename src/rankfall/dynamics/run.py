@@ -1,16 +1,21 @@
 """What training returns: the final state, the trajectory, and why it stopped."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
-from .. import measures
+from .. import _checks, measures
 from ..factorizations import AbstractModel
 from ..problems import AbstractProblem
 from .base import AbstractDynamics
 from .recording import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Run:
         The recorded measures, dims ``lane`` and ``record``. Lanes end at different records: beyond the end floats are
         NaN and ``step`` is -1. Provenance is in ``attrs``.
     seconds : float
-        Wall time of the training, compilation included.
+        Wall time of the training, compilation included, and what went before the checkpoint that it went on from.
     """
 
     problem: AbstractProblem
@@ -47,6 +52,99 @@ class Run:
         """
         reasons = self.trajectory["stop_reason"].values
         return str(reasons[0]) if self.final.lanes is None else reasons
+
+    def to_dataframe(self, *, largest: int = 64) -> "pd.DataFrame":
+        """Return the trajectory as a tidy table: a row for each lane and record, without the padding.
+
+        Parameters
+        ----------
+        largest : int
+            Variables of more numbers a record than this (the end-to-end matrix of a large problem) are left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``lane``, ``record`` and ``stop_reason``, and one for each number that was recorded. Several numbers
+            of one variable are counted, ``singular_values_0``, ``end_to_end_0_1``; Schatten norms have their ``p`` in
+            the name, ``schatten_norm_0.5``, ``schatten_norm_inf``.
+
+        Raises
+        ------
+        ValueError
+            If ``largest`` is no integer of at least one.
+
+        Examples
+        --------
+        >>> import numpy as np, rankfall as rf
+        >>> start = rf.MatrixFactorization([np.full((3, 2, 2), 0.1), np.full((3, 2, 2), 0.1)])
+        >>> run = rf.train(rf.two_by_two(), start, rf.GradientDescent(0.1), stop=rf.Stop(steps=5),
+        ...                record=rf.Record(every=1))
+        >>> frame = run.to_dataframe()
+        >>> len(frame), frame.groupby("lane")["loss"].last().round(4).tolist()
+        (18, [0.9041, 0.9041, 0.9041])
+        """
+        return frame(self.trajectory, _checks.positive_integer("largest", largest))
+
+    def save(self, path: str | Path) -> None:
+        """Write the run into one netCDF file, whole or not at all; `rankfall.load_run` reads it.
+
+        Parameters
+        ----------
+        path : str or path
+            The file, such as ``"run.nc"``; one that is there is replaced.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be written, or the problem, the model or the dynamics hold a function or class of the
+            user's own that has no name in a module.
+
+        Notes
+        -----
+        It holds the trajectory as it is, which plain xarray opens (``xarray.open_dataset(path)``), beside it the arrays
+        of the final factors (``final.factors.0``) and of the problem (``problem.values``), and a checksum of all.
+        Classes and functions are kept by name, never by code. So a rule of optax cannot be kept: the run is stored
+        without it, with a warning.
+
+        Examples
+        --------
+        >>> import numpy as np, pathlib, rankfall as rf, tempfile, xarray
+        >>> start = rf.MatrixFactorization([0.1 * np.eye(2), np.eye(2)])
+        >>> run = rf.train(rf.two_by_two(), start, rf.GradientDescent(0.1), stop=rf.Stop(steps=10))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     run.save(pathlib.Path(folder) / "run.nc")
+        ...     with xarray.open_dataset(pathlib.Path(folder) / "run.nc") as dataset:
+        ...         np.array_equal(dataset["final.factors.0"], run.final.factors[0])
+        True
+        """
+        from .stored import save_run  # which reads runs too
+
+        save_run(self, path)
+
+
+def frame(trajectory: xr.Dataset, largest: int) -> "pd.DataFrame":
+    """Return a trajectory as a table; see `Run.to_dataframe`."""
+    import pandas as pd  # a fifth of a second: only where a table is asked for
+
+    lane, record = np.nonzero(trajectory["step"].values >= 0)
+    columns: dict[str, np.ndarray] = {"lane": lane, "record": record}
+    for name, variable in trajectory.items():
+        if variable.dims == ("lane",):
+            columns[str(name)] = variable.values[lane]
+        elif variable.dims[:2] == ("lane", "record") and np.prod(variable.shape[2:], dtype=int) <= largest:
+            inner = [_labels(trajectory, dim) for dim in variable.dims[2:]]
+            values = variable.values[lane, record]
+            for place in np.ndindex(*variable.shape[2:]):
+                label = "_".join([str(name), *(names[i] for names, i in zip(inner, place, strict=True))])
+                columns[label] = values[(slice(None), *place)]
+    return pd.DataFrame(columns)
+
+
+def _labels(trajectory: xr.Dataset, dim: Hashable) -> list[str]:
+    """Return what the places along a dimension are called: their coordinates where they have some."""
+    if dim in trajectory.coords:
+        return [f"{value:g}" if isinstance(value, float) else str(value) for value in trajectory[dim].values.tolist()]
+    return [str(n) for n in range(trajectory.sizes[dim])]
 
 
 def assemble(

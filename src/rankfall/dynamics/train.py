@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -15,6 +16,7 @@ from ..networks import Network
 from ..problems import AbstractProblem
 from .base import AbstractDynamics
 from .batch import Task
+from .checkpoint import Checkpoint, Keeper, checkpoint_of
 from .monitor import Monitor
 from .recording import Record, dimensions
 from .run import Run, assemble
@@ -30,6 +32,7 @@ def train(
     record: Record | None = None,
     progress: bool = True,
     hold_out: float | None = None,
+    checkpoint: Checkpoint | str | Path | None = None,
 ) -> Run:
     """Train from a start, or from many at once.
 
@@ -51,18 +54,22 @@ def train(
     hold_out : float, optional
         Share of the observations that training does not see, drawn at random, the same for every run on a problem.
         Recorded is ``held_out_error``, the root mean square residual there; `best_of` picks the lane by it.
+    checkpoint : Checkpoint, str or path, optional
+        File in which the state of the training is kept while it is under way. If it is there, of this same training,
+        that goes on from it, with the result of one that was never interrupted, to the last bit. See `Checkpoint`.
 
     Returns
     -------
     Run
-        Also after Ctrl-C (``stop_reason`` ``"interrupted"``), with what was recorded so far. Losses that are not
+        Also after Ctrl-C (``stop_reason`` ``"interrupted"``), with what was recorded so far; the checkpoint stays.
+        Losses that are not
         finite end a lane with ``"diverged"``.
 
     Raises
     ------
     ValueError
         If the start does not fit the problem, a step size is given per lane for another number of lanes, or
-        ``hold_out`` is no share or leaves nothing to hold out.
+        ``hold_out`` is no share or leaves nothing to hold out, or ``checkpoint`` is the file of another training.
 
     Examples
     --------
@@ -88,24 +95,29 @@ def train(
     _refuse_tracing(problem, start)
     make_room()
     began = time.monotonic()
-    held_out = None
+    place, held_out, whole = checkpoint_of(checkpoint), None, problem
     if hold_out is not None:
         problem, held_out = problem.hold_out(hold_out)
     if isinstance(start, eqx.Module) and not isinstance(start, AbstractFactorization) and callable(start):
         start = Network(start)
     laned = dynamics.prepare(problem, start)
     assert isinstance(start, AbstractModel)  # anything else was refused
-    groups = dynamics.groups(laned)
-    with interrupts() as interrupted, Monitor(laned.lanes, progress, began, stop, interrupted) as monitor:
+    told_by = {"problem": whole, "start": start, "dynamics": dynamics, "stop": stop, "record": record}
+    keeper = Keeper(place, told_by | {"hold_out": hold_out}, began)
+    # Lanes are shared out as they were: another number of cores would share them out anew.
+    groups = dynamics.groups(laned) if keeper.groups is None else keeper.groups
+    with interrupts() as interrupted, Monitor(laned.lanes, progress, keeper, stop, interrupted) as monitor:
         task = Task(problem, held_out, laned, stop, record)
         parts = [dynamics.batch(task, group) for group in groups]
+        keeper.take_up(parts, groups)
         with threads_for(max(problem.shape)):
             side_by_side([partial(part.run, monitor) for part in parts])
     reasons = np.concatenate([part.reasons for part in parts])
     final = jax.tree.map(lambda *lanes: np.concatenate(lanes), *[part.final() for part in parts])
     pieces = [piece for part in parts for piece in part.pieces]
     trajectory = assemble(pieces, problem, record, reasons, dimensions(problem, final))
-    seconds = time.monotonic() - began
+    keeper.end(bool((reasons == "interrupted").any()))
+    seconds = time.monotonic() - keeper.began
     trajectory.attrs = {
         "rankfall_version": __version__,
         **{k: str(v) if isinstance(v, bool | type(None)) else v for k, v in problem.describe().items()},

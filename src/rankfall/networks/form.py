@@ -1,6 +1,7 @@
 """A network taken apart into weights, which move, and all the rest, which compiled code is made for."""
 
 import dataclasses
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._execution import name_of, named
 from .._types import Array
 
 
@@ -45,6 +47,30 @@ class NetworkForm:
         """Put a network together from weights."""
         rest = [leaf.array if isinstance(leaf, Constant) else leaf for leaf in self.kept]
         return eqx.combine(jax.tree.unflatten(self.structure, factors), jax.tree.unflatten(self.outline, rest))
+
+    def __reduce__(self) -> Any:
+        # A structure of JAX is not pickled with all that may be in it, but the network itself is.
+        return _form_of, (jax.tree.map(_hidden, self.network([np.zeros((1,) * n) for n in self.ndims])),)
+
+    def __deepcopy__(self, known: dict[int, object]) -> "NetworkForm":
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """A function that pickle would not find: ``jax.nn.relu`` is an object with a name, others are named lambdas."""
+
+    name: str
+
+
+def _hidden(leaf: Any) -> Any:
+    ordinary = isinstance(leaf, types.FunctionType) and leaf.__name__ != "<lambda>"
+    name = name_of(leaf) if callable(leaf) and not ordinary else None
+    return leaf if name is None else _Named(name)
+
+
+def _form_of(network: Any) -> NetworkForm:
+    return taken_apart(jax.tree.map(lambda leaf: named(leaf.name) if isinstance(leaf, _Named) else leaf, network))[1]
 
 
 def taken_apart(network: Callable[..., Any]) -> tuple[tuple[np.ndarray, ...], NetworkForm]:
