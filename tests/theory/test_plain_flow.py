@@ -1,5 +1,6 @@
 """The flow of the factors in plain NumPy, against closed forms."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ def test_one_singular_value_grows_in_the_time_of_the_integral(depth):
 
 def test_velocity_is_minus_the_gradient_of_each_factor():
     rng = np.random.default_rng(0)
-    problem = rf.low_rank_completion((3, 4), rank=2, observed=8)
+    problem = rf.low_rank_completion((3, 4), rank=2, observed=8, key=jax.random.key(0))
     factors = balanced_factors(rng.normal(size=(1, 3, 4)), 3)
     moved = velocity(factors, slope_of(problem))
     for j, w in enumerate(factors):
