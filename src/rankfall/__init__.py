@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import claims, datasets, factorizations, measures, networks, problems, references, theory
+from . import claims, datasets, experiments, factorizations, measures, networks, problems, references, theory
 from ._version import __version__
 from .datasets import (
     commuting_sensing,
@@ -32,6 +32,7 @@ from .dynamics import (
     potentials,
     train,
 )
+from .experiments import Sweep, open_results
 from .factorizations import (
     CPFactorization,
     HierarchicalFactorization,
@@ -78,6 +79,7 @@ __all__ = [
     "StochasticDescent",
     "Stop",
     "Supervised",
+    "Sweep",
     "SymmetricFlow",
     "TensorCompletion",
     "TensorSensing",
@@ -90,6 +92,7 @@ __all__ = [
     "commuting_sensing",
     "compare",
     "datasets",
+    "experiments",
     "factorizations",
     "group_rmsprop",
     "low_cp_rank_completion",
@@ -98,6 +101,7 @@ __all__ = [
     "low_rank_sensing",
     "measures",
     "networks",
+    "open_results",
     "potentials",
     "problems",
     "read_movielens",

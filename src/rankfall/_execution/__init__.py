@@ -5,7 +5,7 @@ from .blas import blas_threads, threads_for
 from .compiling import compiled, forget_compiled, known_compiler, make_room
 from .cpus import VARIABLE, bound, cores
 from .hints import in_one_function, takes_hint
-from .interrupts import interrupts, raise_if_interrupted
+from .interrupts import interrupts, raise_if_interrupted, terminations
 from .methods import WithMethods
 from .precision import double_precision, is_tracing, usual_errors
 from .quiet import without_warning
@@ -35,6 +35,7 @@ __all__ = [
     "raise_if_interrupted",
     "side_by_side",
     "takes_hint",
+    "terminations",
     "threads_for",
     "usual_errors",
     "without_warning",

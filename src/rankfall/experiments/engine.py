@@ -1,0 +1,127 @@
+"""From a plan to stored runs: batch after batch, until all are there or Ctrl-C is pressed."""
+
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _checks
+from .._execution import interrupts, side_by_side, terminations
+from .._version import __version__
+from ..dynamics import Run
+from . import lanes
+from .cell import FORMAT, Cell
+from .disk import Unwritable
+from .plan import Batch, Plan, plan_of
+from .progress import Progress
+from .store import Store, lanes_joined
+
+if TYPE_CHECKING:
+    from .declaration import Sweep
+
+
+class _Sweeping:
+    """What the threads of a sweep share."""
+
+    def __init__(self, store: Store, progress: Progress, interrupted: threading.Event) -> None:
+        self.store, self.progress, self.interrupted = store, progress, interrupted
+        self.failed: list[str] = []
+        self.lock = threading.Lock()
+
+    def train(self, batch: Batch) -> None:
+        """Train and store the runs of a batch, or those of them that came to their end before Ctrl-C."""
+        done: list[Cell] = []
+        datasets = []
+        began = time.monotonic()
+        for part in batch.parts:
+            if self.interrupted.is_set():
+                break
+            try:
+                run = lanes.trained(part, progress=False)
+            except KeyboardInterrupt:
+                break
+            except (Unwritable, MemoryError):
+                raise
+            except Exception as error:  # a measure of the user's, say; the other runs go on
+                self._note(part, error)
+                continue
+            ended = _ended(run)
+            done += [part[n] for n in ended]
+            if len(ended):
+                trajectory = run.trajectory
+                datasets.append(trajectory if len(ended) == len(part) else trajectory.isel(lane=ended))
+        seconds = time.monotonic() - began
+        if done:
+            joined = lanes_joined(datasets)
+            with self.lock:
+                folder = self.store.write(done, joined, seconds)
+                steps = int(joined["step"].max("record").sum())
+                loss = _quantiles(joined["loss"].values)
+                self.store.log("batch", folder=folder.name, runs=len(done), seconds=seconds, steps=steps, loss=loss)
+                self.progress.add(len(done), steps, loss)
+
+    def _note(self, part: list[Cell], error: Exception) -> None:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        with self.lock:
+            self.failed.append(reason)
+            self.store.log("failed", runs=[cell.name for cell in part], error=reason)
+
+
+def _ended(run: Run) -> np.ndarray:
+    return np.flatnonzero(np.atleast_1d(run.stop_reason) != "interrupted")
+
+
+def _quantiles(loss: np.ndarray) -> list[float]:
+    """Quantiles of the loss at the last records."""
+    there = np.isfinite(loss)
+    last = np.take_along_axis(loss, there.sum(axis=1, keepdims=True).clip(1) - 1, axis=1)
+    finite = last[np.isfinite(last)]
+    return [float(x) for x in np.quantile(finite, [0, 0.5, 1])] if finite.size else []
+
+
+def run_sweep(
+    sweep: "Sweep", out: str | Path, *, yes: bool = False, force: bool = False, progress: bool = True,
+    say: Any = None,
+) -> Plan:  # fmt: skip
+    """Train and store what is not stored yet; return what the plan was."""
+    sweep.refuse_many(yes)
+    store = Store(_checks.folder("out", out))
+    with store.locked(), interrupts() as interrupted, terminations():
+        for aside in store.clear():
+            store.log("damaged", folder=aside.name)
+            if say is not None:
+                say(f"{aside.name} does not match its checksum and was set aside; its runs are trained again.")
+        plan = plan_of(sweep, () if force else store.names())
+        if say is not None:
+            say(str(plan))
+        store.write_sweep(_told(sweep))
+        store.log("start", sweep=sweep.name, runs=plan.runs, stored=plan.stored, batches=len(plan.batches))
+        with Progress(plan, progress) as shown:
+            sweeping = _Sweeping(store, shown, interrupted)
+            side_by_side([partial(sweeping.train, batch) for batch in plan.batches])
+        if force:
+            store.forget_replaced()
+        store.log("end", interrupted=interrupted.is_set(), failed=len(sweeping.failed))
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+    if sweeping.failed:
+        others = f" ({len(sweeping.failed) - 1} more failed, see log.jsonl)" if len(sweeping.failed) > 1 else ""
+        raise ValueError(f"A training failed, and its runs are missing: {sweeping.failed[0]}{others}; the others are stored.")
+    return plan
+
+
+def _told(sweep: "Sweep") -> dict[str, Any]:
+    """What the sweep consists of, so that its results can be read without it."""
+    return {
+        "format": FORMAT,
+        "rankfall": __version__,
+        "name": sweep.name,
+        "title": sweep.title,
+        "axes": [{"name": axis.name, "columns": axis.columns} for axis in sweep.axes()],
+        "seeds": sweep.seed_list,
+        "runs": [cell.name for cell in sweep.cells()],
+        "declaration": sweep.to_toml(),
+    }

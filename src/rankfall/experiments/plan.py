@@ -1,0 +1,169 @@
+"""How a sweep is trained: which runs make a batch, how much memory that takes, and how long."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from .._execution import cores
+from ..dynamics import Record, Stop
+from . import lanes
+from .cell import Cell, limits
+from .wrong import Wrong
+
+if TYPE_CHECKING:
+    from .declaration import Sweep
+
+# Lanes of a batch at most: what Ctrl-C can cost is a batch, and beyond that company gains nothing.
+MOST_LANES = 256
+# Bytes that a batch may take of memory for its records.
+MEMORY = 2**28
+# Records of a run of which nobody knows how many there will be.
+_RECORDS = 200
+# What a record holds beside its numbers, and how often each is held while trajectories are put together.
+_NUMBERS, _COPIES = 16, 4
+_SECONDS = 5.0
+# Lanes that take about as long as one.
+_TOGETHER = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Runs that are stored together, in parts that are each trained in one call."""
+
+    parts: list[list[Cell]]
+    bytes: int
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All runs, in the order in which they are stored."""
+        return [cell for part in self.parts for cell in part]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What there is to train.
+
+    Attributes
+    ----------
+    runs : int
+        All runs of the sweep.
+    stored : int
+        Those that are there already.
+    batches : list of Batch
+        The others.
+    shapes : int
+        Programs that are compiled, about.
+    """
+
+    runs: int
+    stored: int
+    batches: list[Batch]
+    shapes: int
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the batches that are trained side by side."""
+        return sum(sorted((batch.bytes for batch in self.batches), reverse=True)[: cores()])
+
+    def __str__(self) -> str:
+        left = self.runs - self.stored
+        stored = f", {self.stored:,} of them stored" if self.stored else ""
+        return (
+            f"{self.runs:,} runs{stored}; {left:,} to train in {len(self.batches):,} batches of {self.shapes:,} kinds, "
+            f"about {max(1, round(self.bytes / 2**20)):,} MB"
+        )
+
+    def seconds(self) -> tuple[float, bool]:
+        """Estimate the time that training takes, from the first, the middle and the last run of the largest batch.
+
+        Returns
+        -------
+        tuple of float and bool
+            Seconds, and whether the runs that were tried came to their end; else it takes longer.
+
+        Raises
+        ------
+        ValueError
+            If a run cannot be trained.
+
+        Examples
+        --------
+        >>> import rankfall as rf
+        >>> sweep = rf.Sweep(problem={"name": "two-by-two"}, factorization={"name": "matrix", "depth": 2, "scale": 0.1},
+        ...                  dynamics={"name": "gradient-descent", "step_size": 0.1}, stop={"loss": 0.1}, seeds=20)
+        >>> seconds, ended = sweep.plan().seconds()
+        >>> seconds < 60, ended
+        (True, True)
+        """
+        if not self.batches:
+            return 0.0, True
+        cells = max((part for batch in self.batches for part in batch.parts), key=len)
+        tried = [cells[n] for n in sorted({0, len(cells) // 2, len(cells) - 1})]
+        stop = limits(tried[0].settings)["stop"]
+        capped = dataclasses.replace(stop, seconds=min(stop.seconds or math.inf, _SECONDS))
+        began = time.monotonic()
+        # The second time nothing is compiled.
+        lanes.trained(tried, stop=Stop(steps=1), progress=False)
+        compiled = time.monotonic() - began
+        run = lanes.trained(tried, stop=capped, progress=False)
+        ended = stop.seconds is not None or not (np.atleast_1d(run.stop_reason) == "seconds").any()
+        shares = [max(1.0, len(part) / _TOGETHER) for batch in self.batches for part in batch.parts]
+        return compiled * self.shapes + run.seconds * sum(shares) / min(cores(), len(shares)), ended
+
+
+def plan_of(sweep: "Sweep", stored: Collection[str] = ()) -> Plan:
+    """Put the runs that are not stored into batches; make a problem and a start of each kind, and refuse what fails."""
+    cells = sweep.cells()
+    kinds: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.name not in stored:
+            kinds.setdefault(lanes.together(cell), []).append(cell)
+    parts: dict[str, list[tuple[list[Cell], int]]] = {}
+    for alike in kinds.values():
+        try:
+            size, shape = _bytes_of(alike[0])
+        except Wrong as wrong:
+            raise wrong.of(sweep._origins) from None
+        most = max(1, min(MOST_LANES, MEMORY // size))
+        # Neighbours in the grid are of like length; parts of one size share their program.
+        bounds = np.linspace(0, len(alike), math.ceil(len(alike) / most) + 1).round().astype(int)
+        cut = [alike[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        parts.setdefault(shape, []).extend((part, size * len(part)) for part in cut)
+    batches = [batch for listed in parts.values() for batch in _batches(listed)]
+    left = sum(map(len, kinds.values()))
+    return Plan(len(cells), len(cells) - left, batches, len(parts))
+
+
+def _batches(parts: list[tuple[list[Cell], int]]) -> list[Batch]:
+    """Put parts of one shape together until a batch is full: a folder for each of many problems would be too many."""
+    found = [Batch([], 0)]
+    for part, size in parts:
+        last = found[-1]
+        if last.parts and (len(last.cells) + len(part) > MOST_LANES or last.bytes + size > MEMORY):
+            found.append(last := Batch([], 0))
+        found[-1] = Batch([*last.parts, part], last.bytes + size)
+    return found
+
+
+def _bytes_of(cell: Cell) -> tuple[int, str]:
+    """Return about how many bytes a lane takes while it is trained, and what its program depends on."""
+    problem = cell.problem()
+    start, dynamics, told = cell.start(problem), cell.dynamics(), limits(cell.settings)
+    factors = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(start))
+    record = told["record"] or dynamics.default_record
+    numbers = _NUMBERS + 3 * max(problem.shape) + (math.prod(problem.shape) if "end_to_end" in record.measures else 0)
+    count = _records(record, told["stop"].steps or dynamics.default_steps)
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves((problem, start))]
+    kind = f"{type(problem)}{type(start)}{dynamics!r}{record.names()}{shapes}"
+    return 8 * _COPIES * (count * numbers + 4 * factors), kind
+
+
+def _records(record: Record, steps: int) -> int:
+    every = steps // record.every if record.every else 0
+    listed = len(record.levels()) + len(record.times()) + (record.log_steps or 0) + every + 2
+    return max(listed, _RECORDS if record == Record() else 0)
