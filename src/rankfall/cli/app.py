@@ -370,6 +370,7 @@ def _verdict(claim: "Claim") -> "Text":
 
 
 def print_claims(claims: list[tuple[str, Any]]) -> None:
+    """Print a table of claims, each with the name of what it is about."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Declarations, each laid over those before it.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting more, such as factorization.depth=4.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting more, such as factorization.depth=4."),
 ]
 Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Folder of the results.")]
 
@@ -26,7 +27,9 @@ def run(
     files: Files,
     settings: Settings = None,
     out: Out = "out",
-    plan: Annotated[bool, typer.Option("--plan", help="Show what there is to train and how long; train nothing.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what there is to train and how long; train nothing.")
+    ] = False,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Show what files and settings come to; train nothing.")
     ] = False,
@@ -69,8 +72,8 @@ def _run(sweep: "Sweep", out: Path, **options: Any) -> int:
         if options["progress"]:
             print(words, file=sys.stderr, flush=True)
 
-    run_sweep(sweep, out, say=say, **options)
-    claims = show(sweep, open_results(out), out, print)
+    changed = run_sweep(sweep, out, say=say, **options)
+    claims = show(sweep, open_results(out), out, print, changed)
     if claims:
         print_claims([(sweep.name, claim) for claim in claims])
         print(f"{sum(claim.ok for claim in claims)} of {len(claims)} claims hold.")
@@ -108,7 +111,9 @@ def new(
 @app.command(epilog="Example: rankfall table out --by factorization.depth --measure effective_rank --csv table.csv")
 def table(
     out: Annotated[str, typer.Argument(metavar="DIR", help="Folder of the results.")] = "out",
-    by: Annotated[list[str] | None, typer.Option("--by", metavar="KEY", help="A row for each value of this key.")] = None,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", metavar="KEY", help="A row for each value of this key.")
+    ] = None,
     measure: Annotated[
         list[str] | None, typer.Option("--measure", metavar="NAME", help="What is shown; by default the loss.")
     ] = None,
@@ -117,7 +122,9 @@ def table(
     select: Annotated[
         list[str] | None, typer.Option("--select", metavar="DIM=VALUE", help="One of several values, such as p=0.5.")
     ] = None,
-    sort: Annotated[str | None, typer.Option("--sort", metavar="COLUMN", help="Column by which rows are sorted.")] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="COLUMN", help="Column by which rows are sorted.")
+    ] = None,
     csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write the table to a file too.")] = None,
 ) -> int:
     """Print a measure of the runs, by the keys that were swept."""

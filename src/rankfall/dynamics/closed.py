@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._execution import compiled, double_precision, lanes_together
 from .._declared import declared
+from .._execution import compiled, double_precision, lanes_together
 from .._types import Array
 from ..factorizations import MatrixFactorization
 from ..problems import AbstractProblem

@@ -39,15 +39,18 @@ class Cell:
         The resolved tables ``problem``, ``factorization``, ``dynamics``, ``stop``, ``record``.
     seed : int
         The start is drawn with ``jax.random.key(seed)``.
+    text : str
+        The settings as they are hashed, which many seeds share.
     """
 
     settings: dict[str, Any]
     seed: int
+    text: str = dataclasses.field(repr=False)
 
     @cached_property
     def name(self) -> str:
         """Name of the run: a hash of its settings, its data and the format, whatever else is swept."""
-        return named(self.settings, self.seed)
+        return hashlib.sha256(f"{FORMAT} {self.seed} {self.text}".encode()).hexdigest()[:32]
 
     def problem(self) -> AbstractProblem:
         """Make, draw or read the problem."""
@@ -115,11 +118,10 @@ class Cell:
         return train(problem, self.start(problem), self.dynamics(), **(limits(self.settings) | options))
 
 
-def named(settings: dict[str, Any], seed: int) -> str:
-    """Return the name of a run."""
+def hashed(settings: dict[str, Any]) -> str:
+    """Write what the name of a run depends on beside its seed; of a file of data its content, not where it is."""
     problem = {key: value for key, value in settings["problem"].items() if key != "file"}
-    text = canonical({**settings, "problem": problem, "seed": seed, "format": FORMAT})
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return canonical({**settings, "problem": problem})
 
 
 def canonical(value: Any) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -15,8 +15,8 @@ from .._declared import MAKERS, Maker
 from .._types import Self
 from ..dynamics import Record, Stop
 from . import grid, layers, registry
-from .cell import Cell
-from .look import ClaimTable, FigureTable
+from .cell import Cell, hashed
+from .look import ClaimTable, FigureTable, check
 from .wrong import Wrong, first_fault, one_of, plain, validated
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class Sweep(pydantic.BaseModel):
         grid.refuse_fixed(found, self.model_dump())
         _check_seeds(self.seeds)
         keys = ["seed", *(key for axis in found for key in axis.columns)]
-        _check_look(self.figures, keys)
+        for n, table in enumerate(self.figures, 1):
+            check(table, keys, f"figure.{n}")
         _ = self.claims
         # Every value once, beside the first ones of the others: all of them together may be many.
         first = {key: column[0] for axis in found for key, column in axis.columns.items()}
@@ -193,7 +194,8 @@ class Sweep(pydantic.BaseModel):
         'loss'
         """
         try:
-            return [Cell(settings, seed) for settings in self._combinations() for seed in self.seed_list]
+            each = ((settings, hashed(settings)) for settings in self._combinations())
+            return [Cell(settings, seed, text) for settings, text in each for seed in self.seed_list]
         except Wrong as wrong:
             raise wrong.of(self._origins) from None
 
@@ -315,7 +317,7 @@ def _made(kind: str, table: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, **validated((kind,), table_fields(kind, found), given)}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _extras(kind: str, model: type[pydantic.BaseModel], drawn: bool, signed: bool) -> type[pydantic.BaseModel]:
     more: dict[str, Any] = {}
     if kind == "problem":
@@ -362,13 +364,6 @@ def _record(table: dict[str, Any]) -> dict[str, Any] | None:
 def _table_of(model: type[Table], place: str, given: dict[str, Any]) -> Table:
     validated((place,), model, given)
     return model(**given)
-
-
-def _check_look(listed: list[FigureTable], keys: list[str]) -> None:
-    for n, table in enumerate(listed, 1):
-        from . import figures  # draws with matplotlib, which is slow to import
-
-        figures.check(table, keys, f"figure.{n}")
 
 
 def _check_seeds(seeds: int | list[int]) -> None:

@@ -85,8 +85,8 @@ def _quantiles(loss: np.ndarray) -> list[float]:
 def run_sweep(
     sweep: "Sweep", out: str | Path, *, yes: bool = False, force: bool = False, progress: bool = True,
     say: Any = None,
-) -> Plan:  # fmt: skip
-    """Train and store what is not stored yet; return what the plan was."""
+) -> bool:  # fmt: skip
+    """Train and store what is not stored yet; return whether anything is new."""
     sweep.refuse_many(yes)
     store = Store(_checks.folder("out", out))
     with store.locked(), interrupts() as interrupted, terminations():
@@ -97,7 +97,7 @@ def run_sweep(
         plan = plan_of(sweep, () if force else store.names())
         if say is not None:
             say(str(plan))
-        store.write_sweep(_told(sweep))
+        changed = store.write_sweep(_told(sweep, plan)) or bool(plan.batches)
         store.log("start", sweep=sweep.name, runs=plan.runs, stored=plan.stored, batches=len(plan.batches))
         with Progress(plan, progress) as shown:
             sweeping = _Sweeping(store, shown, interrupted)
@@ -109,12 +109,14 @@ def run_sweep(
             raise KeyboardInterrupt
     if sweeping.failed:
         others = f" ({len(sweeping.failed) - 1} more failed, see log.jsonl)" if len(sweeping.failed) > 1 else ""
-        raise ValueError(f"A training failed, and its runs are missing: {sweeping.failed[0]}{others}; the others are stored.")
-    return plan
+        raise ValueError(
+            f"A training failed, and its runs are missing: {sweeping.failed[0]}{others}; the others are stored."
+        )
+    return changed
 
 
-def _told(sweep: "Sweep") -> dict[str, Any]:
-    """What the sweep consists of, so that its results can be read without it."""
+def _told(sweep: "Sweep", plan: Plan) -> dict[str, Any]:
+    """Say what the sweep consists of, so that its results can be read without it."""
     return {
         "format": FORMAT,
         "rankfall": __version__,
@@ -122,6 +124,6 @@ def _told(sweep: "Sweep") -> dict[str, Any]:
         "title": sweep.title,
         "axes": [{"name": axis.name, "columns": axis.columns} for axis in sweep.axes()],
         "seeds": sweep.seed_list,
-        "runs": [cell.name for cell in sweep.cells()],
+        "runs": plan.names,
         "declaration": sweep.to_toml(),
     }

@@ -1,64 +1,21 @@
 """Pictures that a declaration asks for, drawn of the stored runs."""
 
-import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from .. import _checks, theory
 from ..plots.lanes import loss_range, on_grid
 from ..plots.style import BOUND, PALETTE, figure, figure_legend, key, label, loss_axis, power
-from .look import FigureTable
+from .look import ALONG, FigureTable, bound_of, check
 from .reading import chosen, grid_of, inner, keys_of, measured
-from .wrong import Wrong
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ALONG = ("loss", "step", "time")
 _POINTS = 300
-
-
-def check(table: FigureTable, keys: Sequence[str], place: str) -> None:
-    """Refuse words that cannot be drawn, before anything is trained."""
-    for name, value in (("hue", table.hue), ("facets", table.facets)):
-        if value is not None and value not in keys:
-            raise _one_of(place, name, value, keys)
-    if table.x not in (*_ALONG, *keys):
-        raise _one_of(place, "x", table.x, [*keys, *_ALONG])
-    if table.bound is not None:
-        if table.x != "loss":
-            raise Wrong((place, "bound"), f"is over the loss, but x is {table.x!r}; take x = 'loss' or leave it out.")
-        _bound(table, place)
-
-
-def _one_of(place: str, name: str, value: object, known: Sequence[str]) -> Wrong:
-    try:
-        _checks.one_of("it", value, known)
-    except ValueError as error:
-        return Wrong((place, name), str(error).removeprefix("it "))
-    raise AssertionError
-
-
-def _bound(table: FigureTable, place: str) -> tuple[Any, dict[str, Any]]:
-    """Return the function of the theory, and its arguments beside the loss."""
-    name, given = (table.bound, {}) if isinstance(table.bound, str) else (table.bound.name, table.bound.model_extra)  # type: ignore[union-attr]
-    known = [n for n in theory.__all__ if "loss" in _arguments(getattr(theory, n))]
-    if name not in known:
-        raise _one_of(place, "bound", name, known)
-    function = getattr(theory, str(name))
-    wanted = set(_arguments(function)) - {"loss"}
-    if set(given or {}) != wanted:
-        told = ", ".join(sorted(wanted)) or "the loss alone"
-        raise Wrong((place, "bound"), f"is {name!r} with {sorted(given or {})}, but that takes {told}.")
-    return function, dict(given or {})
-
-
-def _arguments(thing: object) -> list[str]:
-    return list(inspect.signature(thing).parameters) if inspect.isfunction(thing) else []
 
 
 def draw(results: xr.Dataset, table: FigureTable, place: str = "figure") -> "Figure":
@@ -97,7 +54,7 @@ def _written(value: object) -> str:
 
 
 def _curve(ax: "Axes", runs: xr.Dataset, table: FigureTable, colour: str) -> None:
-    if table.x in _ALONG:
+    if table.x in ALONG:
         x, y = _along(runs, table)
     else:
         x, y = _over_key(runs, table)
@@ -107,7 +64,7 @@ def _curve(ax: "Axes", runs: xr.Dataset, table: FigureTable, colour: str) -> Non
     x, y = x[some], y[:, some]
     # The median ends where fewer than half of the runs are left, since it would jump there.
     enough = np.isfinite(y).sum(axis=0) * 2 >= len(y)
-    marker = "" if table.x in _ALONG else "o"
+    marker = "" if table.x in ALONG else "o"
     ax.plot(x[enough], np.nanmedian(y[:, enough], axis=0), color=colour, marker=marker, markersize=3)
     if table.band != "none" and len(y) > 1:
         low, high = np.nanquantile(y, [0, 1] if table.band == "range" else [0.25, 0.75], axis=0)
@@ -148,7 +105,7 @@ def _over_key(runs: xr.Dataset, table: FigureTable) -> tuple[np.ndarray, np.ndar
 
 
 def _draw_bound(ax: "Axes", runs: xr.Dataset, table: FigureTable, place: str) -> None:
-    function, given = _bound(table, place)
+    function, given = bound_of(table, place)
     loss = runs["loss"].values
     grid = loss_range(loss, _POINTS)
     if grid.size:
@@ -165,4 +122,4 @@ def _finish(ax: "Axes", table: FigureTable, title: str) -> None:
     elif table.x_log:
         ax.set_xscale("log")
     y = f"|{table.y}|" if table.absolute else table.y
-    label(ax, title, x, y if table.x in _ALONG else f"{y} ({table.at})")
+    label(ax, title, x, y if table.x in ALONG else f"{y} ({table.at})")

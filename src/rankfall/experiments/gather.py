@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import h5py
 import numpy as np
-import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
@@ -53,11 +53,13 @@ class Gathered(BackendArray):
                 wanted.setdefault(place.folder, []).append((row, place.lane))
         for folder, pairs in wanted.items():
             rows, lanes = map(list, zip(*pairs, strict=True))
-            with xr.open_dataset(folder / RESULT, engine="h5netcdf", cache=False) as file:
-                values = np.asarray(file[self.name].values)[lanes]
+            # Not through xarray, which looks at every variable of a file before it reads one.
+            with h5py.File(folder / RESULT, "r") as file:
+                held = file[self.name]
+                values = np.asarray((held.asstr() if self.dtype.kind == "O" else held)[...])[lanes]
             # What lies beyond the batch's own extents stays filled.
             there = [np.flatnonzero(index < size) for index, size in zip(inner, values.shape[1:], strict=True)]
-            picked = values[np.ix_(range(len(lanes)), *(i[t] for i, t in zip(inner, there, strict=True)))]
+            picked = values[np.ix_(np.arange(len(lanes)), *(i[t] for i, t in zip(inner, there, strict=True)))]
             found[np.ix_(rows, *there)] = picked
         shaped = found.reshape(*map(len, chosen), *found.shape[1:])
         return shaped.squeeze(axis=dropped) if dropped else shaped

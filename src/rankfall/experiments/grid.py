@@ -99,7 +99,9 @@ def spread(place: Sequence[str], value: Any) -> Any:
     plain = isinstance(given, list) and all(isinstance(x, int | float) and not isinstance(x, bool) for x in given)
     if kind == "range":
         if not plain or not 1 <= len(given) <= 3 or any(isinstance(x, float) for x in given) or given[2:] == [0]:
-            raise _span_wrong(place, kind, given, "[end], [first, end] or [first, end, step], integers; end is left out")
+            raise _span_wrong(
+                place, kind, given, "[end], [first, end] or [first, end, step], integers; end is left out"
+            )
         return list(range(*given))
     words = "[first, last, count], three numbers, the count an integer"
     if not plain or len(given) != 3 or isinstance(given[2], float) or given[2] < 1:

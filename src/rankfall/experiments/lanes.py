@@ -16,19 +16,21 @@ from .seeds import key_of
 
 
 def together(cell: Cell) -> str:
-    """Return what runs of one training have in common: all settings but those that lanes differ in."""
+    """Return what runs of one training have in common, seeds apart: the settings but those that lanes differ in."""
     settings = cell.settings
     common: dict[str, Any] = {table: settings[table] for table in ("problem", "stop", "record")}
     for kind in ("factorization", "dynamics"):
         lanes = registry.maker(kind, settings[kind]["name"]).lanes
         # A size that is not given is another start than one that is.
         common[kind] = {k: "" if k in lanes and v is not None else v for k, v in settings[kind].items()}
-    if settings["problem"].get("seed") == "each":
-        common["seed"] = cell.seed
-    found = registry.maker("dynamics", settings["dynamics"]["name"])
-    if registry.takes_key(found) and "key" not in found.lanes:
-        common["own"] = cell.seed
     return canonical(common)
+
+
+def own(cell: Cell) -> str:
+    """Return the seed of a run that must not go together with other seeds: it draws its problem, say."""
+    found = registry.maker("dynamics", cell.settings["dynamics"]["name"])
+    draws = registry.takes_key(found) and "key" not in found.lanes
+    return f" {cell.seed}" if draws or cell.settings["problem"].get("seed") == "each" else ""
 
 
 def trained(cells: list[Cell], **options: Any) -> Run:

@@ -1,9 +1,16 @@
 """What a declaration says about pictures and claims."""
 
+import inspect
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pydantic
 
+from .. import theory
+from .wrong import Wrong, one_of
+
+# What is recorded along a run, and can be an axis.
+ALONG = ("loss", "step", "time")
 _CONFIG = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 At = Literal["end", "start", "min", "max"]
 Comparison = Literal["at_least", "at_most", "close_to"]
@@ -71,3 +78,34 @@ class ClaimTable(pydantic.BaseModel):
     select: dict[str, Any] = {}
     where: dict[str, Any] = {}
     control: ControlTable | None = None
+
+
+def check(table: FigureTable, keys: Sequence[str], place: str) -> None:
+    """Refuse words that cannot be drawn, before anything is trained."""
+    for name, value in (("hue", table.hue), ("facets", table.facets)):
+        if value is not None:
+            one_of((place, name), value, keys)
+    one_of((place, "x"), table.x, [*keys, *ALONG])
+    if table.bound is not None:
+        if table.x != "loss":
+            raise Wrong((place, "bound"), f"is over the loss, but x is {table.x!r}; take x = 'loss' or leave it out.")
+        bound_of(table, place)
+
+
+def bound_of(table: FigureTable, place: str) -> tuple[Any, dict[str, Any]]:
+    """Return the function of the theory, and its arguments beside the loss."""
+    bound = Bound(name=table.bound) if isinstance(table.bound, str) else table.bound
+    assert bound is not None
+    name, given = bound.name, bound.model_extra or {}
+    known = [n for n in theory.__all__ if "loss" in _arguments(getattr(theory, n))]
+    one_of((place, "bound"), name, known)
+    function = getattr(theory, name)
+    wanted = set(_arguments(function)) - {"loss"}
+    if set(given) != wanted:
+        told = ", ".join(sorted(wanted)) or "the loss alone"
+        raise Wrong((place, "bound"), f"is {name!r} with {sorted(given)}, but that takes {told}.")
+    return function, dict(given)
+
+
+def _arguments(thing: object) -> list[str]:
+    return list(inspect.signature(thing).parameters) if inspect.isfunction(thing) else []

@@ -58,12 +58,15 @@ class Plan:
         The others.
     shapes : int
         Programs that are compiled, about.
+    names : list of str
+        Names of all runs, in the order of the grid.
     """
 
     runs: int
     stored: int
     batches: list[Batch]
     shapes: int
+    names: list[str] = dataclasses.field(repr=False)
 
     @property
     def bytes(self) -> int:
@@ -120,9 +123,12 @@ def plan_of(sweep: "Sweep", stored: Collection[str] = ()) -> Plan:
     """Put the runs that are not stored into batches; make a problem and a start of each kind, and refuse what fails."""
     cells = sweep.cells()
     kinds: dict[str, list[Cell]] = {}
+    known: dict[str, str] = {}
     for cell in cells:
         if cell.name not in stored:
-            kinds.setdefault(lanes.together(cell), []).append(cell)
+            if cell.text not in known:
+                known[cell.text] = lanes.together(cell)
+            kinds.setdefault(known[cell.text] + lanes.own(cell), []).append(cell)
     parts: dict[str, list[tuple[list[Cell], int]]] = {}
     for alike in kinds.values():
         try:
@@ -136,7 +142,7 @@ def plan_of(sweep: "Sweep", stored: Collection[str] = ()) -> Plan:
         parts.setdefault(shape, []).extend((part, size * len(part)) for part in cut)
     batches = [batch for listed in parts.values() for batch in _batches(listed)]
     left = sum(map(len, kinds.values()))
-    return Plan(len(cells), len(cells) - left, batches, len(parts))
+    return Plan(len(cells), len(cells) - left, batches, len(parts), [cell.name for cell in cells])
 
 
 def _batches(parts: list[tuple[list[Cell], int]]) -> list[Batch]:

@@ -69,15 +69,15 @@ def measured(
     found = inner(results, name, select or {})
     if found.dtype.kind not in "iufb":
         raise ValueError(f"measure is {name!r}, which holds words, but must be one of numbers.")
-    found = abs(found).astype(float) if absolute else found.astype(float)
+    found = (abs(found) if absolute else found).astype(float)
     if "record" not in found.dims:
         return found
-    count = (results["step"] >= 0).sum("record")
-    found = found.where(results["step"] >= 0)
+    there = results["step"].load() >= 0
+    found, count = found.where(there), there.sum("record")
     if at in ("min", "max"):
         return found.min("record") if at == "min" else found.max("record")
     index = (count - 1).clip(0) if at == "end" else count * 0
-    ended: xr.DataArray = found.isel(record=index.load())
+    ended: xr.DataArray = found.isel(record=index)
     return ended
 
 

@@ -4,7 +4,7 @@ import importlib
 import inspect
 import typing
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ def fields_of(found: Maker) -> type[pydantic.BaseModel]:
     return _fields(found.name, found.make, tuple(found.types.items()), tuple(parameters(found).values()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fields(
     name: str, make: object, types: tuple[tuple[str, Any], ...], listed: tuple[inspect.Parameter, ...]
 ) -> type[pydantic.BaseModel]:

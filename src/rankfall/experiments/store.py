@@ -19,7 +19,14 @@ from .._version import __version__
 from .cell import FORMAT, Cell, finite
 from .disk import locked, remove, replace_file, storing, sync_folder, write_synced
 
-RUNS, DECLARATION, RESULT, SWEEP, LOG, LOCK = "runs", "declaration.json", "result.nc", "sweep.json", "log.jsonl", ".lock"
+RUNS, DECLARATION, RESULT, SWEEP, LOG, LOCK = (
+    "runs",
+    "declaration.json",
+    "result.nc",
+    "sweep.json",
+    "log.jsonl",
+    ".lock",
+)
 
 
 class Place(NamedTuple):
@@ -59,7 +66,7 @@ class Store:
             return [_set_aside(folder) for folder, good in zip(folders, whole, strict=True) if not good]
 
     def batches(self) -> dict[Path, dict[str, Any]]:
-        """Declarations of all batches by folder, those written last at the end."""
+        """Read the declarations of all batches, by folder, those written last at the end."""
         found = {}
         for folder in self._folders():
             declared = _declaration(folder)
@@ -119,10 +126,14 @@ class Store:
             for folder in batches.keys() - current:
                 remove(folder)
 
-    def write_sweep(self, told: dict[str, Any]) -> None:
-        """Store which runs the sweep consists of."""
+    def write_sweep(self, told: dict[str, Any]) -> bool:
+        """Store which runs the sweep consists of; return whether that is new."""
+        content = json.dumps(told, indent=1).encode()
         with storing(self.out):
-            replace_file(self.out / SWEEP, json.dumps(told, indent=1).encode())
+            if (self.out / SWEEP).is_file() and (self.out / SWEEP).read_bytes() == content:
+                return False
+            replace_file(self.out / SWEEP, content)
+            return True
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to the log for machines."""
@@ -137,9 +148,7 @@ class Store:
         return sorted(path for path in listed if "." not in path.name)
 
 
-def _described(
-    cells: Sequence[Cell], dataset: xr.Dataset, content: memoryview, seconds: float
-) -> dict[str, Any]:
+def _described(cells: Sequence[Cell], dataset: xr.Dataset, content: memoryview, seconds: float) -> dict[str, Any]:
     variables = {
         str(name): {
             "dims": [str(dim) for dim in v.dims],

@@ -98,7 +98,13 @@ class MatrixSensing(AbstractProblem):
         return eqx.tree_at(lambda p: (p.measurements, p.values), self, (self.measurements[which], self.values[which]))
 
 
-@declared("problem", "regression", inputs=list[list[float]], targets=list[float] | list[list[float]], truth=list[list[float]] | None)
+@declared(
+    "problem",
+    "regression",
+    inputs=list[list[float]],
+    targets=list[float] | list[list[float]],
+    truth=list[list[float]] | None,
+)
 class LinearRegression(AbstractProblem):
     """Least squares ``X w = y`` with more unknowns than equations: where implicit regularization is a norm.
 

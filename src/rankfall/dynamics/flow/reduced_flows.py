@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any
 
-from ..._declared import declared
 import numpy as np
 
+from ..._declared import declared
 from ...factorizations import SpectralFactorization
 from ...problems import AbstractProblem
 from ...problems.losses import HalfSSE
