@@ -218,4 +218,5 @@ def _at(table: str) -> Iterator[None]:
     except Wrong:
         raise
     except ValueError as error:
-        raise Wrong((table,), str(error)) from None
+        key, _, rest = str(error).partition(" ")
+        raise (Wrong((table, key), rest) if key.isidentifier() else Wrong((table,), str(error))) from None

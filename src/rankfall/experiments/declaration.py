@@ -17,7 +17,7 @@ from ..dynamics import Record, Stop
 from . import grid, layers, registry
 from .cell import Cell, hashed
 from .look import ClaimTable, FigureTable, check
-from .wrong import Wrong, first_fault, one_of, plain, validated
+from .wrong import SECTIONS, Wrong, first_fault, one_of, plain, validated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -290,11 +290,16 @@ class Sweep(pydantic.BaseModel):
 
     def to_toml(self) -> str:
         """Write the declaration, with what files and settings have come to, as one file."""
-        return layers.to_toml(self.model_dump(exclude_defaults=True))
+        tables = self.model_dump(exclude_defaults=True)
+        if self.sweep:
+            tables["sweep"] = _flat({k: v for k, v in self.sweep.items() if k in SECTIONS}) | {
+                k: v for k, v in self.sweep.items() if k not in SECTIONS
+            }
+        return layers.to_toml(tables)
 
     def _resolved(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return all settings of one combination, with defaults, checked."""
-        tables = {name: dict(getattr(self, name)) for name in layers.SECTIONS}
+        tables = {name: dict(getattr(self, name)) for name in SECTIONS}
         for key, value in values.items():
             table, _, name = key.partition(".")
             tables[table][name] = value
@@ -362,8 +367,21 @@ def _record(table: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _table_of(model: type[Table], place: str, given: dict[str, Any]) -> Table:
-    validated((place,), model, given)
-    return model(**given)
+    flat = {key: _flat(value) if key == "where" else value for key, value in given.items()}
+    if isinstance(flat.get("control"), dict) and "where" in flat["control"]:
+        flat["control"] = flat["control"] | {"where": _flat(flat["control"]["where"])}
+    validated((place,), model, flat)
+    return model(**flat)
+
+
+def _flat(where: Any) -> Any:
+    """Write keys that TOML has parted at their dots as one word again."""
+    if not isinstance(where, dict):
+        return where
+    found: dict[str, Any] = {}
+    for key, value in where.items():
+        found |= {f"{key}.{inner}": one for inner, one in value.items()} if isinstance(value, dict) else {key: value}
+    return found
 
 
 def _check_seeds(seeds: int | list[int]) -> None:

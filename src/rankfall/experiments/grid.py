@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .layers import SECTIONS
-from .wrong import Wrong, key_of, written
+from .wrong import SECTIONS, Wrong, key_of, written
 
 # Digits of a computed value: neighbours stay apart, and people can write them.
 _DIGITS = 12
@@ -29,44 +28,51 @@ class Axis:
         return len(next(iter(self.columns.values())))
 
 
-def axes(sweep: Mapping[str, Any]) -> list[Axis]:
+def axes(sweep: Mapping[str, Any], within: Sequence[str] = ("sweep",)) -> list[Axis]:
     """Return the dimensions that a table of what is swept declares."""
     found: list[Axis] = []
     for name, value in sweep.items():
         head = name.split(".")[0]
         if head not in SECTIONS:
-            found.append(_together(name, value))
+            found.append(_together(name, value, within))
         elif name == head:
             if not isinstance(value, dict) or is_span(value):
-                raise Wrong(("sweep", name), f"is {_checks.shortened(value)}, but must name a key of [{name}].")
-            found += [_alone(f"{head}.{key}", inner) for key, inner in value.items()]
+                raise Wrong((*within, name), f"is {_checks.shortened(value)}, but must name a key of [{name}].")
+            found += [_alone(f"{head}.{key}", inner, within) for key, inner in value.items()]
         else:
-            found.append(_alone(name, value))
+            found.append(_alone(name, value, within))
     keys = [key for axis in found for key in axis.columns]
     for key in keys:
         if keys.count(key) > 1:
-            raise Wrong(("sweep", key), "is swept twice, but a key varies along one axis; take one of them out.")
+            raise Wrong((*within, key), "is swept twice, but a key varies along one axis; take one of them out.")
     return found
 
 
-def _alone(key: str, value: object) -> Axis:
-    return Axis(key, {key: _listed(("sweep", *key.split(".")), value)})
+def _alone(key: str, value: object, within: Sequence[str] = ("sweep",)) -> Axis:
+    place = (*within, *key.split("."))
+    values = _listed(place, value)
+    if within == ("sweep",):
+        _refuse_twice(place, values)
+    return Axis(key, {key: values})
 
 
-def _together(name: str, value: object) -> Axis:
+def _refuse_twice(place: Sequence[str], values: Sequence[Any]) -> None:
+    for n, one in enumerate(values):
+        if any(one == other and type(one) is type(other) for other in values[:n]):
+            raise Wrong(place, f"holds {_checks.shortened(one)} twice, but each run is computed once.")
+
+
+def _together(name: str, value: object, within: Sequence[str]) -> Axis:
     """Return keys that vary together: a table of columns of one length."""
-    place = ("sweep", name)
-    if not isinstance(value, dict) or is_span(value) or not value:
-        raise key_of(("sweep",), name, [f"{table}.KEY" for table in SECTIONS])
-    columns: dict[str, list[Any]] = {}
-    for axis in axes(value):
-        if len(axis.columns) > 1 or axis.name not in axis.columns:
-            raise Wrong((*place, axis.name), "is a table in a table of columns; write its keys beside the others.")
-        columns |= axis.columns
+    place = (*within, name)
+    if not isinstance(value, dict) or is_span(value) or not value or within != ("sweep",):
+        raise key_of(within, name, [f"{table}.KEY" for table in SECTIONS])
+    columns = {key: column for axis in axes(value, place) for key, column in axis.columns.items()}
     lengths = {key: len(column) for key, column in columns.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
         raise Wrong(place, f"has columns of several lengths ({told}), but keys that vary together have one length.")
+    _refuse_twice(place, [list(row) for row in zip(*columns.values(), strict=True)])
     return Axis(name, columns)
 
 
@@ -80,9 +86,6 @@ def _listed(place: Sequence[str], value: object) -> list[Any]:
         )
     if not found:
         raise Wrong(place, "is empty, but a key that is swept has one value at least; leave it out.")
-    for n, one in enumerate(found):
-        if one in found[:n] and not isinstance(one, bool):
-            raise Wrong(place, f"holds {_checks.shortened(one)} twice, but each run is computed once.")
     return found
 
 

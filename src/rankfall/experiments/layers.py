@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import _checks
-from .wrong import Wrong
+from .wrong import SECTIONS
 
 Tables = dict[str, Any]
 # Which file, or setting, a place comes from.
 Origins = dict[tuple[str, ...], str]
-SECTIONS = ("problem", "factorization", "dynamics", "stop", "record")
 
 
 def read(files: Sequence[str | Path], settings: Sequence[str] = ()) -> tuple[Tables, Origins]:
@@ -187,6 +186,3 @@ def _value(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None) + "}"
     return json.dumps(str(value), ensure_ascii=False)
-
-
-__all__ = ["SECTIONS", "Origins", "Tables", "Wrong", "read", "to_toml"]

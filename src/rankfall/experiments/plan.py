@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from .._execution import cores
-from ..dynamics import Record, Stop
+from ..dynamics import Record, Run
 from . import lanes
 from .cell import Cell, limits
 from .wrong import Wrong
@@ -27,8 +27,6 @@ _RECORDS = 200
 # What a record holds beside its numbers, and how often each is held while trajectories are put together.
 _NUMBERS, _COPIES = 16, 4
 _SECONDS = 5.0
-# Lanes that take about as long as one.
-_TOGETHER = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,14 +107,20 @@ class Plan:
         tried = [cells[n] for n in sorted({0, len(cells) // 2, len(cells) - 1})]
         stop = limits(tried[0].settings)["stop"]
         capped = dataclasses.replace(stop, seconds=min(stop.seconds or math.inf, _SECONDS))
-        began = time.monotonic()
+        steps = lanes.trained(tried, stop=capped, progress=False)
+        ended = stop.seconds is not None or not (np.atleast_1d(steps.stop_reason) == "seconds").any()
         # The second time nothing is compiled.
-        lanes.trained(tried, stop=Stop(steps=1), progress=False)
+        began = time.monotonic()
+        lanes.trained(cells, stop=dataclasses.replace(capped, seconds=1e-3), progress=False)
         compiled = time.monotonic() - began
-        run = lanes.trained(tried, stop=capped, progress=False)
-        ended = stop.seconds is not None or not (np.atleast_1d(run.stop_reason) == "seconds").any()
-        shares = [max(1.0, len(part) / _TOGETHER) for batch in self.batches for part in batch.parts]
-        return compiled * self.shapes + run.seconds * sum(shares) / min(cores(), len(shares)), ended
+        timed = lanes.trained(cells, stop=dataclasses.replace(capped, seconds=_SECONDS / 2), progress=False)
+        speed = _steps(timed).sum() / timed.seconds
+        return float(compiled * self.shapes + (self.runs - self.stored) * _steps(steps).mean() / speed), ended
+
+
+def _steps(run: Run) -> np.ndarray:
+    """Count the steps that each lane has taken."""
+    return np.asarray(run.trajectory["step"].max("record").values, dtype=float)
 
 
 def plan_of(sweep: "Sweep", stored: Collection[str] = ()) -> Plan:

@@ -15,6 +15,9 @@ _WORDS = {int: "an integer", float: "a number", str: "a word in quotes", bool: "
 _SEVERAL = {int: "integers", float: "numbers", str: "words"}
 
 
+SECTIONS = ("problem", "factorization", "dynamics", "stop", "record")
+
+
 class Wrong(ValueError):
     """A mistake at a place of a declaration, such as ``("factorization", "depth")``."""
 
@@ -33,7 +36,8 @@ class Wrong(ValueError):
 def written(place: Sequence[str]) -> str:
     """Write a place as people find it in the file: ``[factorization] depth``."""
     table, *keys = place
-    return f"[{table}] {'.'.join(keys)}" if keys else table
+    bare = not keys and table not in SECTIONS
+    return table if bare else " ".join([f"[{table}]", *([".".join(keys)] if keys else [])])
 
 
 def one_of(place: Sequence[str], value: object, known: Sequence[str]) -> None:
