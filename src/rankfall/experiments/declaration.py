@@ -94,7 +94,7 @@ class Sweep(pydantic.BaseModel):
         try:
             super().__init__(**{name: plain(table) for name, table in tables.items()})
         except pydantic.ValidationError as error:
-            raise _told(error) from None
+            raise _told(error, tables) from None
         _identifier(self.name)
         registry.load_plugins(self.plugins)
         found = self.axes()
@@ -398,10 +398,10 @@ def _identifier(name: str) -> None:
         raise Wrong(("name",), f"is {_checks.shortened(name)}, but must be a word that a file can be called.")
 
 
-def _told(error: pydantic.ValidationError) -> Wrong:
+def _told(error: pydantic.ValidationError, tables: Mapping[str, Any]) -> Wrong:
     """Say which table or key at the top is wrong."""
     fault = error.errors(include_url=False)[0]
     if fault["type"] == "missing":
         table = str(fault["loc"][0])
         return Wrong((table,), f"is missing: a declaration has a table [{table}], with a name at least.")
-    return first_fault((), Sweep, error)
+    return first_fault((), Sweep, error, tables)

@@ -36,6 +36,9 @@ def draw(results: xr.Dataset, table: FigureTable, place: str = "figure") -> "Fig
             _draw_bound(ax, part, table, place)
             handles.setdefault("bound", key("proved bound", color=BOUND, linestyle="--"))
         _finish(ax, table, "" if table.facets is None else f"{table.facets} = {_written(facet)}")
+    ends = [ax.get_ylim() for ax in axes]
+    for ax in axes:  # panels side by side are compared
+        ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
     if handles:
         figure_legend(drawn, list(handles.values()), min(4, len(handles)))
     return drawn

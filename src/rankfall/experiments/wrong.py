@@ -36,6 +36,9 @@ class Wrong(ValueError):
 def written(place: Sequence[str]) -> str:
     """Write a place as people find it in the file: ``[factorization] depth``."""
     table, *keys = place
+    kind, _, number = table.partition(".")
+    if number.isdigit():  # one of several tables
+        return f"[[{kind}]] {number}" + (f": {'.'.join(keys)}" if keys else "")
     bare = not keys and table not in SECTIONS
     return table if bare else " ".join([f"[{table}]", *([".".join(keys)] if keys else [])])
 
@@ -61,7 +64,7 @@ def validated(place: Sequence[str], model: type[pydantic.BaseModel], table: Mapp
     try:
         found = model.model_validate(dict(table))
     except pydantic.ValidationError as error:
-        raise first_fault(place, model, error) from None
+        raise first_fault(place, model, error, table) from None
     # Not dumped by pydantic, which warns of defaults that are tuples.
     return {name: plain(getattr(found, name)) for name in model.model_fields}
 
@@ -75,7 +78,9 @@ def plain(value: Any) -> Any:
     return {key: plain(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
-def first_fault(place: Sequence[str], model: type[pydantic.BaseModel], error: pydantic.ValidationError) -> Wrong:
+def first_fault(
+    place: Sequence[str], model: type[pydantic.BaseModel], error: pydantic.ValidationError, table: Mapping[str, Any]
+) -> Wrong:
     """Return the first fault that pydantic has found as a sentence."""
     # A key that is not known explains more than one that is missing.
     faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
@@ -87,7 +92,7 @@ def first_fault(place: Sequence[str], model: type[pydantic.BaseModel], error: py
         return Wrong(place, f"needs {key}, {expected(model.model_fields[key].annotation)}; add {key} = ... to it.")
     if fault["type"] == "value_error":
         return Wrong((*place, key), str(fault["ctx"]["error"]))
-    came = error.errors()[0]["input"] if inner else fault["input"]
+    came = table.get(key, fault["input"])
     wanted = expected(model.model_fields[key].annotation) if key in model.model_fields else "as the schema says"
     return Wrong((*place, key), f"is {_checks.shortened(came)}, but must be {wanted}.")
 
