@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import xarray as xr
 
 from .. import _checks
 from .._execution import interrupts, side_by_side, terminations
 from .._version import __version__
-from ..dynamics import Run
 from . import lanes
 from .cell import FORMAT, Cell
-from .disk import Unwritable
 from .plan import Batch, Plan, plan_of
 from .progress import Progress
 from .store import Store, lanes_joined
@@ -32,9 +31,8 @@ class _Sweeping:
         self.lock = threading.Lock()
 
     def train(self, batch: Batch) -> None:
-        """Train and store the runs of a batch, or those of them that came to their end before Ctrl-C."""
-        done: list[Cell] = []
-        datasets = []
+        """Train the runs of a batch and store them; after Ctrl-C those of the parts that were complete."""
+        done: dict[tuple[Any, ...], list[tuple[list[Cell], xr.Dataset]]] = {}
         began = time.monotonic()
         for part in batch.parts:
             if self.interrupted.is_set():
@@ -43,25 +41,23 @@ class _Sweeping:
                 run = lanes.trained(part, progress=False)
             except KeyboardInterrupt:
                 break
-            except (Unwritable, MemoryError):
-                raise
             except Exception as error:  # a measure of the user's, say; the other runs go on
                 self._note(part, error)
                 continue
-            ended = _ended(run)
-            done += [part[n] for n in ended]
-            if len(ended):
-                trajectory = run.trajectory
-                datasets.append(trajectory if len(ended) == len(part) else trajectory.isel(lane=ended))
-        seconds = time.monotonic() - began
-        if done:
-            joined = lanes_joined(datasets)
-            with self.lock:
-                folder = self.store.write(done, joined, seconds)
-                steps = int(joined["step"].max("record").sum())
-                loss = _quantiles(joined["loss"].values)
-                self.store.log("batch", folder=folder.name, runs=len(done), seconds=seconds, steps=steps, loss=loss)
-                self.progress.add(len(done), steps, loss)
+            if (np.atleast_1d(run.stop_reason) == "interrupted").any():
+                break
+            done.setdefault(_layout(run.trajectory), []).append((part, run.trajectory))
+        for alike in done.values():
+            cells = [cell for part, _ in alike for cell in part]
+            self._store(cells, lanes_joined([dataset for _, dataset in alike]), time.monotonic() - began)
+
+    def _store(self, cells: list[Cell], dataset: xr.Dataset, seconds: float) -> None:
+        with self.lock:
+            folder = self.store.write(cells, dataset, seconds)
+            steps = int(dataset["step"].max("record").sum())
+            loss = _quantiles(dataset["loss"].values)
+            self.store.log("batch", folder=folder.name, runs=len(cells), seconds=seconds, steps=steps, loss=loss)
+            self.progress.add(len(cells), steps, loss)
 
     def _note(self, part: list[Cell], error: Exception) -> None:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
@@ -70,8 +66,11 @@ class _Sweeping:
             self.store.log("failed", runs=[cell.name for cell in part], error=reason)
 
 
-def _ended(run: Run) -> np.ndarray:
-    return np.flatnonzero(np.atleast_1d(run.stop_reason) != "interrupted")
+def _layout(dataset: xr.Dataset) -> tuple[Any, ...]:
+    """Return what datasets that are stored together agree in."""
+    inner = {dim: size for dim, size in dataset.sizes.items() if dim not in ("lane", "record")}
+    variables = tuple((name, v.dims, v.dtype.kind) for name, v in dataset.data_vars.items())
+    return (variables, *sorted(inner.items()), *(c.values.tobytes() for c in dataset.coords.values()))
 
 
 def _quantiles(loss: np.ndarray) -> list[float]:
@@ -94,10 +93,11 @@ def run_sweep(
             store.log("damaged", folder=aside.name)
             if say is not None:
                 say(f"{aside.name} does not match its checksum and was set aside; its runs are trained again.")
-        plan = plan_of(sweep, () if force else store.names())
+        plan = plan_of(sweep, () if force else store.names(), [] if force else store.read_parts())
         if say is not None:
             say(str(plan))
         changed = store.write_sweep(_told(sweep, plan)) or bool(plan.batches)
+        store.write_parts([[cell.name for cell in part] for batch in plan.batches for part in batch.parts])
         store.log("start", sweep=sweep.name, runs=plan.runs, stored=plan.stored, batches=len(plan.batches))
         with Progress(plan, progress) as shown:
             sweeping = _Sweeping(store, shown, interrupted)

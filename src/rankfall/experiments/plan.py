@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import jax
@@ -123,29 +123,34 @@ def _steps(run: Run) -> np.ndarray:
     return np.asarray(run.trajectory["step"].max("record").values, dtype=float)
 
 
-def plan_of(sweep: "Sweep", stored: Collection[str] = ()) -> Plan:
-    """Put the runs that are not stored into batches; make a problem and a start of each kind, and refuse what fails."""
+def plan_of(sweep: "Sweep", stored: Collection[str] = (), before: Sequence[Sequence[str]] = ()) -> Plan:
+    """Put the runs that are not stored into batches; make a problem and a start of each kind, and refuse what fails.
+
+    ``before`` are the parts of a plan that was interrupted. Those of which nothing is stored yet stay together: the
+    last digits of some numbers depend on which lanes share a product of matrices.
+    """
     cells = sweep.cells()
+    missing = {cell.name: cell for cell in cells if cell.name not in stored}
+    left = len(missing)
+    kept = [[missing.pop(name) for name in names] for names in before if all(name in missing for name in names)]
     kinds: dict[str, list[Cell]] = {}
     known: dict[str, str] = {}
-    for cell in cells:
-        if cell.name not in stored:
-            if cell.text not in known:
-                known[cell.text] = lanes.together(cell)
-            kinds.setdefault(known[cell.text] + lanes.own(cell), []).append(cell)
+    for cell in missing.values():
+        if cell.text not in known:
+            known[cell.text] = lanes.together(cell)
+        kinds.setdefault(known[cell.text] + lanes.own(cell), []).append(cell)
     parts: dict[str, list[tuple[list[Cell], int]]] = {}
-    for alike in kinds.values():
+    for whole, alike in [*((True, part) for part in kept), *((False, one) for one in kinds.values())]:
         try:
             size, shape = _bytes_of(alike[0])
         except Wrong as wrong:
             raise wrong.of(sweep._origins) from None
-        most = max(1, min(MOST_LANES, MEMORY // size))
+        most = len(alike) if whole else max(1, min(MOST_LANES, MEMORY // size))
         # Neighbours in the grid are of like length; parts of one size share their program.
         bounds = np.linspace(0, len(alike), math.ceil(len(alike) / most) + 1).round().astype(int)
         cut = [alike[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
         parts.setdefault(shape, []).extend((part, size * len(part)) for part in cut)
     batches = [batch for listed in parts.values() for batch in _batches(listed)]
-    left = sum(map(len, kinds.values()))
     return Plan(len(cells), len(cells) - left, batches, len(parts), [cell.name for cell in cells])
 
 

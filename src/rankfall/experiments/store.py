@@ -19,13 +19,14 @@ from .._version import __version__
 from .cell import FORMAT, Cell, finite
 from .disk import locked, remove, replace_file, storing, sync_folder, write_synced
 
-RUNS, DECLARATION, RESULT, SWEEP, LOG, LOCK = (
+RUNS, DECLARATION, RESULT, SWEEP, LOG, LOCK, PLAN = (
     "runs",
     "declaration.json",
     "result.nc",
     "sweep.json",
     "log.jsonl",
     ".lock",
+    ".plan.json",
 )
 
 
@@ -134,6 +135,22 @@ class Store:
                 return False
             replace_file(self.out / SWEEP, content)
             return True
+
+    def write_parts(self, parts: Sequence[Sequence[str]]) -> None:
+        """Store which runs are trained in one call, until all of them are there."""
+        with storing(self.out):
+            if parts:
+                replace_file(self.out / PLAN, json.dumps(parts).encode())
+            else:
+                (self.out / PLAN).unlink(missing_ok=True)
+
+    def read_parts(self) -> list[list[str]]:
+        """Return which runs an interrupted plan would have trained in one call."""
+        try:
+            found = json.loads((self.out / PLAN).read_bytes())
+            return [[str(name) for name in part] for part in found]
+        except (OSError, ValueError, TypeError):
+            return []
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to the log for machines."""
