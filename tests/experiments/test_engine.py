@@ -129,9 +129,10 @@ def test_a_second_process_is_refused(out):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_runs_are_trained_by_the_next_call(stored, tmp_path, monkeypatch, number):
+def test_interrupted_runs_are_trained_by_the_next_call(tmp_path, monkeypatch, number):
     monkeypatch.setattr(plan, "MOST_LANES", 2)
     monkeypatch.setattr(engine, "side_by_side", lambda tasks: [task() for task in tasks])
+    sweep = scales(0.1, 0.2, dynamics={"name": "gradient-descent", "step_size": 1e-4})  # many chunks
     real, calls = lanes.trained, []
 
     def pressed(cells, **options):
@@ -143,13 +144,14 @@ def test_interrupted_runs_are_trained_by_the_next_call(stored, tmp_path, monkeyp
     monkeypatch.setattr(lanes, "trained", pressed)
     before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
-        run(scales(0.1, 0.2), tmp_path)
+        run(sweep, tmp_path / "out")
     assert signal.getsignal(number) == before and calls == [2, 2]
     # Of a training that was cut short nothing is kept: its lanes share their last digits.
-    assert (rf.open_results(tmp_path)["stop_reason"] == "loss").values.tolist() == [[True, True], [False, False]]
-    again = run(scales(0.1, 0.2), tmp_path).load()
+    kept = (rf.open_results(tmp_path / "out")["stop_reason"] == "loss").values.tolist()
+    assert kept == [[True, True], [False, False]]
+    again = run(sweep, tmp_path / "out").load()
     assert calls == [2, 2, 2]
-    assert again.drop_vars("run").equals(rf.open_results(stored).load().drop_vars("run"))
+    assert again.identical(run(sweep, tmp_path / "whole").load())
 
 
 def test_an_interrupted_plan_keeps_its_parts(tmp_path, monkeypatch):
@@ -168,7 +170,8 @@ def test_an_interrupted_plan_keeps_its_parts(tmp_path, monkeypatch):
 
 def test_killed_at_any_moment_the_same_call_goes_on(stored, tmp_path):
     script = ("import sys; sys.path[:0] = [sys.argv[2]]; from small_sweeps import scales\n"
-              "from rankfall.experiments import plan; plan.MOST_LANES = 1; scales(0.1, 0.2).run(sys.argv[1], progress=False)")  # fmt: skip
+              "from rankfall.experiments import plan; plan.MOST_LANES = 1\n"
+              "scales(0.1, 0.2).run(sys.argv[1], progress=False)")  # fmt: skip
     path = os.pathsep.join([str(Path(rf.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen([sys.executable, "-c", script, tmp_path / "out", Path(__file__).parent],
                           env=os.environ | {"PYTHONPATH": path}) as process:  # fmt: skip

@@ -15,8 +15,8 @@ TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer
 def fits(value, told):
     """Whether a value is as a schema says, as far as ours say things."""
     known = {"$schema", "title", "description", "default", "type", "properties", "required", "additionalProperties",
-             "anyOf", "const", "enum", "items", "minItems", "maxItems", "minProperties", "maxProperties", "minimum", "minLength",
-             "uniqueItems"}  # fmt: skip
+             "anyOf", "const", "enum", "items", "minItems", "maxItems", "minProperties", "maxProperties", "minimum",
+             "minLength", "uniqueItems"}  # fmt: skip
     assert told.keys() <= known, told.keys() - known
     if "anyOf" in told and not any(fits(value, one) for one in told["anyOf"]):
         return False
