@@ -40,6 +40,7 @@ def run(
     """Train the runs that files declare, those that are not stored yet; draw and check what they ask for."""
     from .. import _checks
     from ..experiments import Sweep
+    from ..experiments.plan import refuse_many
 
     sweep = Sweep.from_toml(*files, settings=settings or [])
     if print_config:
@@ -47,7 +48,7 @@ def run(
         return 0
     folder = _checks.folder("out", out)
     if plan:
-        sweep.refuse_many(yes)
+        refuse_many(sweep, yes)
         return _print_plan(sweep, folder)
     return _run(sweep, folder, yes=yes, force=force, progress=not quiet)
 

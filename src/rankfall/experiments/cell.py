@@ -95,7 +95,7 @@ class Cell:
         Parameters
         ----------
         **options
-            As in `train`: ``stop``, ``record``, ``hold_out`` and ``progress`` in the place of what is declared.
+            As in `train`, in the place of what is declared.
 
         Returns
         -------

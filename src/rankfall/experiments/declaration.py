@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 Table = TypeVar("Table", bound=pydantic.BaseModel)
-# From so many runs on a sweep is asked about before it begins.
-MANY = 10**6
 _LISTS = dict.fromkeys(("at_losses", "at_times", "schatten_p"), list[float])
 STOP_FIELDS = registry.fields_of(Maker("stop", Stop, {}, frozenset()))
 RECORD_FIELDS = registry.fields_of(Maker("record", Record, {**_LISTS, "measures": list[str]}, frozenset()))
@@ -277,16 +274,6 @@ class Sweep(pydantic.BaseModel):
 
         run_sweep(self, out, yes=yes, force=force, progress=progress)
         return open_results(out)
-
-    def refuse_many(self, yes: bool) -> None:
-        """Refuse a million runs or more unless they are wanted."""
-        count = math.prod(self.shape)
-        if count >= MANY and not yes:
-            sizes = " x ".join(f"{axis.size} ({axis.name})" for axis in self.axes())
-            raise ValueError(
-                f"sweep has {count:,} runs: {sizes} x {len(self.seed_list)} seeds; at a thousand runs a minute that is "
-                f"{count / 60_000:,.0f} hours. Say --yes (in Python yes=True) to begin."
-            )
 
     def to_toml(self) -> str:
         """Write the declaration, with what files and settings have come to, as one file."""

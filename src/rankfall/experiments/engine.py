@@ -14,7 +14,7 @@ from .._execution import interrupts, side_by_side, terminations
 from .._version import __version__
 from . import lanes
 from .cell import FORMAT, Cell
-from .plan import Batch, Plan, plan_of
+from .plan import Batch, Plan, plan_of, refuse_many
 from .progress import Progress
 from .store import Store, lanes_joined
 
@@ -86,7 +86,7 @@ def run_sweep(
     say: Any = None,
 ) -> bool:  # fmt: skip
     """Train and store what is not stored yet; return whether anything is new."""
-    sweep.refuse_many(yes)
+    refuse_many(sweep, yes)
     store = Store(_checks.folder("out", out))
     with store.locked(), interrupts() as interrupted, terminations():
         for aside in store.clear():

@@ -18,6 +18,8 @@ from .wrong import Wrong
 if TYPE_CHECKING:
     from .declaration import Sweep
 
+# From so many runs on a sweep is asked about before it begins.
+MANY = 10**6
 # Lanes of a batch at most: what Ctrl-C can cost is a batch, and beyond that company gains nothing.
 MOST_LANES = 256
 # Bytes that a batch may take of memory for its records.
@@ -121,6 +123,17 @@ class Plan:
 def _steps(run: Run) -> np.ndarray:
     """Count the steps that each lane has taken."""
     return np.asarray(run.trajectory["step"].max("record").values, dtype=float)
+
+
+def refuse_many(sweep: "Sweep", yes: bool) -> None:
+    """Refuse a million runs or more unless they are wanted."""
+    count = math.prod(sweep.shape)
+    if count >= MANY and not yes:
+        sizes = " x ".join(f"{axis.size} ({axis.name})" for axis in sweep.axes())
+        raise ValueError(
+            f"sweep has {count:,} runs: {sizes} x {len(sweep.seed_list)} seeds; at a thousand runs a minute that is "
+            f"{count / 60_000:,.0f} hours. Say --yes (in Python yes=True) to begin."
+        )
 
 
 def plan_of(sweep: "Sweep", stored: Collection[str] = (), before: Sequence[Sequence[str]] = ()) -> Plan:
