@@ -104,6 +104,8 @@ def run_sweep(
             side_by_side([partial(sweeping.train, batch) for batch in plan.batches])
         if force:
             store.forget_replaced()
+        if not (interrupted.is_set() or sweeping.failed):
+            store.write_parts([])
         store.log("end", interrupted=interrupted.is_set(), failed=len(sweeping.failed))
         if interrupted.is_set():
             raise KeyboardInterrupt
