@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 Made = TypeVar("Made", bound=Callable[..., Any])
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Maker:
     """A function that a declaration can call by a name.
 

@@ -4,7 +4,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import xarray as xr
@@ -21,6 +21,11 @@ from .store import Store, lanes_joined
 if TYPE_CHECKING:
     from .declaration import Sweep
 
+# Seconds of training that wait at most for the rest of their batch before they are stored.
+_AT_RISK = 30.0
+# Parts that are trained, by what those agree in that are stored together.
+_Done: TypeAlias = dict[tuple[Any, ...], list[tuple[list[Cell], xr.Dataset]]]
+
 
 class _Sweeping:
     """What the threads of a sweep share."""
@@ -32,7 +37,7 @@ class _Sweeping:
 
     def train(self, batch: Batch) -> None:
         """Train the runs of a batch and store them; after Ctrl-C those of the parts that were complete."""
-        done: dict[tuple[Any, ...], list[tuple[list[Cell], xr.Dataset]]] = {}
+        done: _Done = {}
         began = time.monotonic()
         for part in batch.parts:
             if self.interrupted.is_set():
@@ -47,6 +52,12 @@ class _Sweeping:
             if (np.atleast_1d(run.stop_reason) == "interrupted").any():
                 break
             done.setdefault(_layout(run.trajectory), []).append((part, run.trajectory))
+            if time.monotonic() - began > _AT_RISK:
+                self._store_all(done, began)
+                done, began = {}, time.monotonic()
+        self._store_all(done, began)
+
+    def _store_all(self, done: _Done, began: float) -> None:
         for alike in done.values():
             cells = [cell for part, _ in alike for cell in part]
             self._store(cells, lanes_joined([dataset for _, dataset in alike]), time.monotonic() - began)

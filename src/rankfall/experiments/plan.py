@@ -11,8 +11,9 @@ import numpy as np
 
 from .._execution import cores
 from ..dynamics import Record, Run
+from ..problems import AbstractProblem
 from . import lanes
-from .cell import Cell, limits
+from .cell import Cell, canonical, limits
 from .wrong import Wrong
 
 if TYPE_CHECKING:
@@ -152,10 +153,11 @@ def plan_of(sweep: "Sweep", stored: Collection[str] = (), before: Sequence[Seque
         if cell.text not in known:
             known[cell.text] = lanes.together(cell)
         kinds.setdefault(known[cell.text] + lanes.own(cell), []).append(cell)
+    sizes: dict[str, tuple[int, str]] = {}
     parts: dict[str, list[tuple[list[Cell], int]]] = {}
     for whole, alike in [*((True, part) for part in kept), *((False, one) for one in kinds.values())]:
         try:
-            size, shape = _bytes_of(alike[0])
+            size, shape = _size_of(alike[0], sizes)
         except Wrong as wrong:
             raise wrong.of(sweep._origins) from None
         most = len(alike) if whole else max(1, min(MOST_LANES, MEMORY // size))
@@ -178,9 +180,19 @@ def _batches(parts: list[tuple[list[Cell], int]]) -> list[Batch]:
     return found
 
 
-def _bytes_of(cell: Cell) -> tuple[int, str]:
-    """Return about how many bytes a lane takes while it is trained, and what its program depends on."""
+def _size_of(cell: Cell, known: dict[str, tuple[int, str]]) -> tuple[int, str]:
+    """Make a problem and, where none of its kind was made, a start; return what `_bytes_of` does."""
     problem = cell.problem()
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(problem)]
+    others = canonical({table: one for table, one in cell.settings.items() if table != "problem"})
+    kind = f"{type(problem)}{shapes}{problem.required_det_sign}{others}"
+    if kind not in known:
+        known[kind] = _bytes_of(cell, problem)
+    return known[kind]
+
+
+def _bytes_of(cell: Cell, problem: AbstractProblem) -> tuple[int, str]:
+    """Return about how many bytes a lane takes while it is trained, and what its program depends on."""
     start, dynamics, told = cell.start(problem), cell.dynamics(), limits(cell.settings)
     factors = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(start))
     record = told["record"] or dynamics.default_record

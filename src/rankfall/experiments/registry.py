@@ -4,7 +4,6 @@ import importlib
 import inspect
 import typing
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,6 +46,7 @@ def maker(kind: str, name: object) -> Maker:
     return known[str(name)]
 
 
+@lru_cache(maxsize=None)
 def parameters(found: Maker) -> dict[str, inspect.Parameter]:
     """Return the parameters that a file gives."""
     listed = inspect.signature(found.make).parameters.values()
@@ -55,26 +55,21 @@ def parameters(found: Maker) -> dict[str, inspect.Parameter]:
     return {p.name: p for p in listed if p.name not in drops and p.kind not in kinds}
 
 
+@lru_cache(maxsize=None)
 def takes_key(found: Maker) -> bool:
     """Whether something is drawn at random."""
     return "key" in inspect.signature(found.make).parameters
 
 
+@lru_cache(maxsize=None)
 def fields_of(found: Maker) -> type[pydantic.BaseModel]:
     """Return the model of the parameters, by which a table is checked."""
-    return _fields(found.name, found.make, tuple(found.types.items()), tuple(parameters(found).values()))
-
-
-@cache
-def _fields(
-    name: str, make: object, types: tuple[tuple[str, Any], ...], listed: tuple[inspect.Parameter, ...]
-) -> type[pydantic.BaseModel]:
-    given = dict(types)
     fields: dict[str, Any] = {
-        p.name: (given.get(p.name, _plain(p.annotation)), ... if p.default is p.empty else p.default) for p in listed
+        p.name: (found.types.get(p.name, _plain(p.annotation)), ... if p.default is p.empty else p.default)
+        for p in parameters(found).values()
     }
     config = pydantic.ConfigDict(extra="forbid", strict=True, protected_namespaces=())
-    return pydantic.create_model(name, __config__=config, **fields)
+    return pydantic.create_model(found.name, __config__=config, **fields)
 
 
 def _plain(annotation: Any) -> Any:
