@@ -84,10 +84,14 @@ class Cell:
         made: AbstractModel = start_of(self.settings["factorization"], problem, key_of(self.seed), {})
         return made
 
+    @property
+    def key(self) -> Key:
+        """Key of what the dynamics draws."""
+        return jax.random.fold_in(key_of(self.seed), _DYNAMICS)
+
     def dynamics(self) -> AbstractDynamics:
         """Make the dynamics."""
-        key = jax.random.fold_in(key_of(self.seed), _DYNAMICS)
-        return dynamics_of(self.settings["dynamics"], key[None], {})
+        return dynamics_of(self.settings["dynamics"], self.key[None], {})
 
     def train(self, **options: Any) -> Run:
         """Train this run by itself.

@@ -310,21 +310,17 @@ def _made(kind: str, table: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _extras(kind: str, model: type[pydantic.BaseModel], drawn: bool, signed: bool) -> type[pydantic.BaseModel]:
-    more: dict[str, Any] = {}
-    if kind == "problem":
-        more["hold_out"] = (float | None, None)
-        if drawn:
-            more["seed"] = (int | Literal["each"], 0)
-    if kind == "factorization" and signed:
-        more["det_sign"] = (int | Literal["required", "opposite"] | None, None)
-    return pydantic.create_model(model.__name__, __base__=model, **more) if more else model
-
-
 def table_fields(kind: str, found: Maker) -> type[pydantic.BaseModel]:
     """Return the model of a maker's parameters, with what the engine adds to all of its kind."""
     model = registry.fields_of(found)
-    return _extras(kind, model, registry.takes_key(found), "det_sign" in model.model_fields)
+    more: dict[str, Any] = {}
+    if kind == "problem":
+        more["hold_out"] = (float | None, None)
+        if registry.takes_key(found):
+            more["seed"] = (int | Literal["each"], 0)
+    if kind == "factorization" and "det_sign" in model.model_fields:
+        more["det_sign"] = (int | Literal["required", "opposite"] | None, None)
+    return pydantic.create_model(model.__name__, __base__=model, **more) if more else model
 
 
 def _problem(table: dict[str, Any]) -> dict[str, Any]:

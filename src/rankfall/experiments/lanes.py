@@ -11,7 +11,7 @@ from ..dynamics.base import AbstractDynamics
 from ..factorizations import AbstractModel
 from ..problems import AbstractProblem
 from . import registry
-from .cell import _DYNAMICS, Cell, canonical, dynamics_of, limits, start_of
+from .cell import Cell, canonical, dynamics_of, limits, start_of
 from .seeds import key_of
 
 
@@ -60,8 +60,10 @@ def starts(cells: list[Cell], problem: AbstractProblem) -> AbstractModel:
 
 def dynamics(cells: list[Cell]) -> AbstractDynamics:
     """Make the dynamics of runs, with an array of what they differ in."""
-    keys = jnp.stack([jax.random.fold_in(key_of(cell.seed), _DYNAMICS) for cell in cells])
-    return dynamics_of(cells[0].settings["dynamics"], keys, _varied("dynamics", cells))
+    table = cells[0].settings["dynamics"]
+    drawn = registry.takes_key(registry.maker("dynamics", table["name"]))
+    keys = jnp.stack([cell.key for cell in cells]) if drawn else cells[0].key
+    return dynamics_of(table, keys, _varied("dynamics", cells))
 
 
 def _varied(kind: str, cells: list[Cell]) -> dict[str, np.ndarray]:

@@ -46,7 +46,7 @@ def maker(kind: str, name: object) -> Maker:
     return known[str(name)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def parameters(found: Maker) -> dict[str, inspect.Parameter]:
     """Return the parameters that a file gives."""
     listed = inspect.signature(found.make).parameters.values()
@@ -55,13 +55,13 @@ def parameters(found: Maker) -> dict[str, inspect.Parameter]:
     return {p.name: p for p in listed if p.name not in drops and p.kind not in kinds}
 
 
-@lru_cache(maxsize=None)
+@cache
 def takes_key(found: Maker) -> bool:
     """Whether something is drawn at random."""
     return "key" in inspect.signature(found.make).parameters
 
 
-@lru_cache(maxsize=None)
+@cache
 def fields_of(found: Maker) -> type[pydantic.BaseModel]:
     """Return the model of the parameters, by which a table is checked."""
     fields: dict[str, Any] = {
