@@ -4,6 +4,7 @@ import importlib
 import inspect
 import typing
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
