@@ -99,7 +99,7 @@ def test_a_setting_may_sweep(tmp_path):
     ({"factorisation": {}}, "factorisation is no key that is known here: the table takes name, title, plugins, problem, factorization, "
      "dynamics, stop, record, sweep, seeds, figure, claim; 'factorization' is the nearest."),
     ({"problem": {"name": "two_by_two"}}, "[problem] name is 'two_by_two', but must be one of"),
-    ({"problem": {"eps": 1.0}}, "[problem] needs a name, one of 'classification', 'commuting', 'completion'"),
+    ({"problem": {"eps": 1.0}}, "[problem] needs a name, one of '"),
     ({"problem": {"name": "two-by-two", "esp": 0.1}}, "[problem] esp is no key that is known here: the table takes z, z_prime, eps, "),
     ({"problem": {"name": "two-by-two", "eps": "small"}}, "[problem] eps is 'small', but must be a number."),
     ({"problem": {"name": "completion", "rank": 1, "observed": 3}}, "[problem] needs shape, a list of integers; add shape = ... to it."),
