@@ -166,8 +166,9 @@ def refuses(function, owner=None, seen=None):
     called += [getattr(module, name) for module in modules for name in names if hasattr(module, name)]
     called += [vars(base)[name] for base in inspect.getmro(owner or object) for name in names if name in vars(base)]
     called = [makers(thing) if inspect.isclass(thing) else [thing] for thing in called if ours(thing)]
+    found = [inspect.unwrap(f) for some in called for f in some if inspect.isfunction(f)]
     # Those that dataclasses generate have no source.
-    written = (f for some in called for f in some if inspect.isfunction(f) and f.__code__.co_filename.endswith(".py"))
+    written = [f for f in found if f.__code__.co_filename.endswith(".py")]
     return any(refuses(f, owner, seen) for f in written)
 
 
