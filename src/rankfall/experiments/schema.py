@@ -3,7 +3,7 @@
 from typing import Any
 
 from .._declared import MAKERS
-from . import declaration
+from . import tables
 from .look import ClaimTable, FigureTable
 
 _SPANS = {
@@ -27,7 +27,7 @@ def schema() -> dict[str, Any]:
     >>> schema()["properties"]["seeds"]["anyOf"][0]["type"]
     'integer'
     """
-    tables: dict[str, Any] = {
+    declared: dict[str, Any] = {
         "name": {"type": "string", "minLength": 1},
         "title": {"type": "string"},
         "plugins": {"type": "array", "items": {"type": "string"}},
@@ -40,8 +40,8 @@ def schema() -> dict[str, Any]:
         "problem": {"anyOf": [*_variants("problem"), _of_file()]},
         "factorization": {"anyOf": _variants("factorization")},
         "dynamics": {"anyOf": _variants("dynamics")},
-        "stop": _table(declaration.STOP_FIELDS.model_json_schema()),
-        "record": _table(declaration.RECORD_FIELDS.model_json_schema()),
+        "stop": _table(tables.STOP_FIELDS.model_json_schema()),
+        "record": _table(tables.RECORD_FIELDS.model_json_schema()),
         "sweep": {"type": "object"},
         "figure": {"type": "array", "items": _inlined(FigureTable.model_json_schema())},
         "claim": {"type": "array", "items": _inlined(ClaimTable.model_json_schema())},
@@ -50,7 +50,7 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A sweep of rankfall",
         "type": "object",
-        "properties": tables,
+        "properties": declared,
         "required": ["problem", "factorization", "dynamics"],
         "additionalProperties": False,
     }
@@ -60,14 +60,14 @@ def _variants(kind: str) -> list[dict[str, Any]]:
     """Return a table for each name; what is needed may be swept, so that none of it is required here."""
     found = []
     for name, maker in sorted(MAKERS[kind].items()):
-        table = _table(declaration.table_fields(kind, maker).model_json_schema())
+        table = _table(tables.table_fields(kind, maker).model_json_schema())
         table["properties"] = {"name": {"const": name}, **table["properties"]}
         found.append({**table, "title": name, "required": ["name"]})
     return found
 
 
 def _of_file() -> dict[str, Any]:
-    table = _table(declaration.table_fields("problem", MAKERS["problem"]["entries"]).model_json_schema())
+    table = _table(tables.table_fields("problem", MAKERS["problem"]["entries"]).model_json_schema())
     kept = {key: value for key, value in table["properties"].items() if key not in ("array", "name")}
     return {**table, "title": "file", "properties": {"file": {"type": "string"}, **kept}, "required": ["file"]}
 
