@@ -22,6 +22,7 @@ MODULES = ("measures", "measures.spectrum", "problems", "factorizations", "netwo
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 # Where the options go that a function hands on.
 TARGETS = {
+    "rankfall.experiments.cell.Cell.train": rankfall.train,
     "rankfall.problems.completion.MatrixCompletion.from_dense": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.completion.MatrixCompletion.from_sparse": rankfall.MatrixCompletion.from_coo,
     "rankfall.problems.completion.MatrixCompletion.from_mask": rankfall.MatrixCompletion.from_coo,
@@ -165,7 +166,10 @@ def refuses(function, owner=None, seen=None):
     called += [getattr(module, name) for module in modules for name in names if hasattr(module, name)]
     called += [vars(base)[name] for base in inspect.getmro(owner or object) for name in names if name in vars(base)]
     called = [makers(thing) if inspect.isclass(thing) else [thing] for thing in called if ours(thing)]
-    return any(refuses(f, owner, seen) for some in called for f in some if inspect.isfunction(f))
+    found = [inspect.unwrap(f) for some in called for f in some if inspect.isfunction(f)]
+    # Those that dataclasses generate have no source.
+    written = [f for f in found if f.__code__.co_filename.endswith(".py")]
+    return any(refuses(f, owner, seen) for f in written)
 
 
 def makers(thing):

@@ -74,7 +74,7 @@ def test_the_direction_of_the_readme_is_that_of_the_largest_margin(capsys):
     assert -5100 < float(capsys.readouterr().out.splitlines()[-1]) < -4900
 
 
-@pytest.mark.parametrize("page", ["problems", "dynamics"])
+@pytest.mark.parametrize("page", ["problems", "dynamics", "sweeps"])
 def test_the_code_of_the_pages_on_problems_and_dynamics_says_what_it_prints(page, capsys):
     """Each line that is printed is what the comment beside the call says."""
     code = blocks(ROOT.joinpath(f"docs/{page}.md").read_text(encoding="utf-8"))
@@ -97,3 +97,11 @@ def test_the_commands_of_the_readme_exist():
     for target in re.findall(r"^    make (\w+)", README, re.MULTILINE):
         assert f"\n{target}:" in makefile
     assert Path(__file__).parents[1].joinpath("docs/images/unobserved-entry.png").is_file()
+
+
+def test_the_sweeps_of_the_readme_and_its_page_are_read(tmp_path):
+    path = tmp_path / "sweep.toml"
+    for page in ("README.md", "docs/sweeps.md"):
+        (text,) = re.findall(r"```toml\n(.*?)```", ROOT.joinpath(page).read_text(encoding="utf-8"), re.DOTALL)
+        path.write_text(text)
+        assert rf.Sweep.from_toml(path).shape == (50, 20)

@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import claims, datasets, factorizations, measures, networks, problems, references, theory
+from . import claims, datasets, experiments, factorizations, measures, networks, problems, references, theory
 from ._version import __version__
 from .datasets import (
     commuting_sensing,
@@ -34,6 +34,7 @@ from .dynamics import (
     potentials,
     train,
 )
+from .experiments import Sweep, open_results
 from .factorizations import (
     CPFactorization,
     HierarchicalFactorization,
@@ -81,6 +82,7 @@ __all__ = [
     "StochasticDescent",
     "Stop",
     "Supervised",
+    "Sweep",
     "SymmetricFlow",
     "TensorCompletion",
     "TensorSensing",
@@ -93,6 +95,7 @@ __all__ = [
     "commuting_sensing",
     "compare",
     "datasets",
+    "experiments",
     "factorizations",
     "group_rmsprop",
     "load_run",
@@ -102,6 +105,7 @@ __all__ = [
     "low_rank_sensing",
     "measures",
     "networks",
+    "open_results",
     "potentials",
     "problems",
     "read_movielens",

@@ -6,7 +6,7 @@ from .compiling import compiled, for_few_calls, forget_compiled, known_compiler,
 from .cpus import VARIABLE, bound, cores
 from .files import clear_away, set_aside, write_whole
 from .hints import in_one_function, takes_hint
-from .interrupts import interrupts, raise_if_interrupted
+from .interrupts import interrupts, raise_if_interrupted, terminations
 from .methods import WithMethods
 from .names import KNOWN, name_of, named
 from .precision import double_precision, is_tracing, usual_errors
@@ -43,6 +43,7 @@ __all__ = [
     "set_aside",
     "side_by_side",
     "takes_hint",
+    "terminations",
     "threads_for",
     "usual_errors",
     "without_warning",

@@ -53,3 +53,17 @@ def interrupts() -> Iterator[threading.Event]:
         # What somebody else has put there meanwhile stays.
         if signal.getsignal(signal.SIGINT) is handler:
             signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def terminations() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, so that a scheduler's signal ends work as gently; in the main thread alone."""
+    previous = signal.getsignal(signal.SIGTERM)
+    if previous != signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

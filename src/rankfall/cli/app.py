@@ -153,7 +153,7 @@ def reproduce(
     try:
         page = write_page(out, _stored(out))  # before anything is printed, which a closed pipe may end
     finally:
-        _print_claims(claims)
+        print_claims(claims)
         console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
     print(page)  # alone on a line and never wrapped, to be copied
     return 0 if all(claim.ok for _, claim in claims) else 1
@@ -369,7 +369,8 @@ def _verdict(claim: "Claim") -> "Text":
     return Text(words, style="green" if claim.ok else "bold red")
 
 
-def _print_claims(claims: list[tuple[str, Any]]) -> None:
+def print_claims(claims: list[tuple[str, Any]]) -> None:
+    """Print a table of claims, each with the name of what it is about."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -4,12 +4,14 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._execution import double_precision
 from .._types import DTypeLike, Key
 from ..problems import MatrixCompletion, MatrixSensing
 from ..problems.losses import AbstractLoss
 
 
+@declared("problem", "completion")
 def low_rank_completion(
     shape: tuple[int, int],
     rank: int,
@@ -62,6 +64,7 @@ def low_rank_completion(
     return MatrixCompletion.from_coo(indices, values, truth.shape, loss=loss, dtype=dtype, truth=truth)
 
 
+@declared("problem", "sensing")
 def low_rank_sensing(
     shape: tuple[int, int],
     rank: int,
@@ -113,6 +116,7 @@ def low_rank_sensing(
     return MatrixSensing(a, values, loss=loss, dtype=dtype, truth=truth)
 
 
+@declared("problem", "commuting")
 def commuting_sensing(
     extent: int,
     rank: int,

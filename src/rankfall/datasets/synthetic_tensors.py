@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._execution import double_precision
 from .._types import DTypeLike, Key, TreeLike
 from ..measures import mode_tree
@@ -15,6 +16,7 @@ from ..problems import TensorCompletion
 from .synthetic import observe, scaled
 
 
+@declared("problem", "tensor-completion")
 def low_cp_rank_completion(
     shape: Sequence[int],
     rank: int,
@@ -78,6 +80,7 @@ def low_cp_rank_completion(
     return _completion(draw, observed, key, noise, frobenius, loss, dtype)
 
 
+@declared("problem", "hierarchical-completion", rank=int | list[int], tree=list | None)
 def low_hierarchical_rank_completion(
     shape: Sequence[int],
     rank: int | Sequence[int],

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._execution import LARGE
 from .._types import Array
 from ..factorizations.base import AbstractFactorization
@@ -21,6 +22,7 @@ _MOST_FAILURES = 60
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "adaptive-descent")
 class AdaptiveDescent(AbstractDescent):
     """Full-batch gradient descent whose step grows while the loss falls enough, and is cut where it does not.
 

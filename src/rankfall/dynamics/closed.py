@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._declared import declared
 from .._execution import compiled, double_precision, lanes_together
 from .._types import Array
 from ..factorizations import MatrixFactorization
@@ -38,6 +39,7 @@ class _Spectrum(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "linear-flow")
 class LinearFlow(AbstractDynamics[MatrixFactorization]):
     """Gradient flow at depth 1, in closed form.
 

@@ -9,6 +9,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from .. import _checks
+from .._declared import declared
 from .._types import Array
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
@@ -32,6 +33,7 @@ _ROUNDINGS = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "exponential-descent")
 class ExponentialDescent(AbstractDescent):
     """Gradient flow on the factors in exponential steps, as long as loss and local quadratic model agree.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._types import Array, ArrayLike
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
@@ -19,6 +20,7 @@ from .steps import for_lanes, step_size_of
 KINDS = ("gradient", "loss")
 
 
+@declared("dynamics", "normalized-descent", lanes=("step_size",))
 class NormalizedDescent(AbstractDescent):
     """Gradient descent with the gradient divided by its norm, or by the loss.
 

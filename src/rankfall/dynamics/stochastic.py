@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from .. import _checks
+from .._declared import declared
 from .._types import Array, ArrayLike, Key
 from ..factorizations.base import AbstractFactorization
 from ..problems import AbstractProblem
@@ -17,6 +18,7 @@ from .rules import AbstractRule, Limits, Step, moves, steady
 from .steps import for_lanes, step_size_of
 
 
+@declared("dynamics", "stochastic-descent", lanes=("step_size", "key"))
 class StochasticDescent(AbstractDescent):
     """Gradient descent on batches of observations, drawn without replacement.
 

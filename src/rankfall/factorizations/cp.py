@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._execution import double_precision
 from .._types import Array, ArrayLike, DTypeLike, Key, Probe, Self
 from ..measures._namespace import floating, namespace
@@ -18,6 +19,7 @@ from .base import AbstractFactorization
 KINDS = ("gaussian", "balanced", "constant")
 
 
+@declared("factorization", "cp", lanes=("scale", "factor_std", "alpha"))
 class CPFactorization(AbstractFactorization):
     """Tensor ``sum_r w_r^1 x ... x w_r^N``, held as one matrix of columns ``w_r^n`` for each mode.
 

@@ -9,6 +9,7 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._types import Array, ArrayLike, DTypeLike, Key, Probe, Self, TreeLike
 from ..measures import mode_tree
 from ..measures._namespace import namespace
@@ -19,6 +20,7 @@ from .hierarchical_start import draw
 from .tree_weights import check_fit, from_levels, matrix, mixed
 
 
+@declared("factorization", "hierarchical", lanes=("scale", "factor_std"), widths=int | list[int], tree=list | None)
 class HierarchicalFactorization(AbstractFactorization):
     """Hierarchical Tucker tensor over a tree of modes, the tensor of a deep convolutional arithmetic circuit.
 

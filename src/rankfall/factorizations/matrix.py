@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import _checks, measures
+from .._declared import declared
 from .._types import Array, ArrayLike, DTypeLike, Entries, Key, Matrices, Probe, Self
 from ..measures._namespace import floating
 from . import initialisation
@@ -18,6 +19,7 @@ from .products import chain_product
 _FORMED = 2**26
 
 
+@declared("factorization", "matrix", lanes=("scale", "factor_std", "alpha"), widths=list[int] | None)
 class MatrixFactorization(AbstractFactorization):
     """End-to-end matrix ``W_L ... W_1``, held as its factors.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._types import Array, ArrayLike, DTypeLike, Key, Probe, Self
 from ..measures._namespace import floating, namespace
 from . import tensor_start
@@ -17,6 +18,7 @@ from .cp import check_size
 _MOST_ROUNDS, _ROUNDS_A_CHECK = 1000, 8
 
 
+@declared("factorization", "tucker", lanes=("scale", "factor_std"), ranks=list[int] | None)
 class TuckerFactorization(AbstractFactorization):
     """Tensor ``core x_1 U_1 ... x_N U_N``, held as the mode matrices ``U_n`` and, last, the core.
 

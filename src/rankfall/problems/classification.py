@@ -4,11 +4,13 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._types import Array, ArrayLike, DTypeLike
 from .base import AbstractProblem, check_options, check_truth, fitting
 from .losses import AbstractLoss
 
 
+@declared("problem", "classification", inputs=list[list[float]], labels=list[float], truth=list[list[float]] | None)
 class LinearClassification(AbstractProblem):
     """Labels ``y_n`` of -1 and +1 on the linear predictor ``x_n . w``.
 

@@ -3,6 +3,7 @@
 import equinox as eqx
 
 from .. import _checks
+from .._declared import declared
 from .._types import Array, ArrayLike, DTypeLike
 from ..measures._namespace import namespace
 from .base import AbstractProblem, check_infima, check_options, check_truth, fitting
@@ -97,6 +98,13 @@ class MatrixSensing(AbstractProblem):
         return eqx.tree_at(lambda p: (p.measurements, p.values), self, (self.measurements[which], self.values[which]))
 
 
+@declared(
+    "problem",
+    "regression",
+    inputs=list[list[float]],
+    targets=list[float] | list[list[float]],
+    truth=list[list[float]] | None,
+)
 class LinearRegression(AbstractProblem):
     """Least squares ``X w = y`` with more unknowns than equations: where implicit regularization is a norm.
 

@@ -5,11 +5,13 @@ import math
 import numpy as np
 
 from .. import _checks
+from .._declared import declared
 from .._types import DTypeLike
 from .completion import MatrixCompletion
 from .losses import AbstractLoss
 
 
+@declared("problem", "two-by-two", position=list[int])
 def two_by_two(
     z: float = 1.0,
     z_prime: float = 1.0,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from ..experiments.disk import Unwritable, storing
 from ..plots import NotDrawn, import_matplotlib
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def write_figure(draw: "Callable[[], Figure]", folder: Path) -> str:
         with storing(folder.parent):
             figure.savefig(folder / PICTURE, dpi=130)
             figure.savefig(folder / VECTORS, metadata={"Date": None})
-    except _Unwritable:
+    except Unwritable:
         raise
     except Exception as error:
         for file in (PICTURE, VECTORS):
@@ -114,25 +115,6 @@ def writable(out: Path, names: Sequence[str]) -> Path:
         for name in names:
             _replaceable(out / name)
     return out
-
-
-class _Unwritable(ValueError):
-    """What the file system refuses, as a sentence."""
-
-
-@contextmanager
-def storing(out: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a sentence about ``out``."""
-    try:
-        yield
-    except OSError as error:
-        place = str(error.filename2 or error.filename or out)
-        # What was to be made there has a name that says nothing to the user.
-        what = repr(place) if place != str(out) and os.path.lexists(place) else "it"
-        raise _Unwritable(
-            f"out is {str(out)!r}, but {what} cannot be written ({error.strerror or type(error).__name__}); choose "
-            "another folder with --out."
-        ) from None
 
 
 def _replaceable(place: Path) -> None:

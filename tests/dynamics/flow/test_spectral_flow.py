@@ -167,6 +167,7 @@ def test_zero_singular_values_stay_zero():
     assert path["frame_error"].max() < 1e-10 and path["energy_error"].max() < 1e-8
 
 
+@pytest.mark.optimised
 def test_lanes_are_the_runs_of_each_alone():
     whole = rf.SpectralFactorization.from_end_to_end(
         np.stack([scale * np.array(MATRICES["general"]) for scale in (1e-2, 1e-4, 1e-6)]), 3
@@ -196,6 +197,7 @@ def test_refusals():
             rf.train(problem, start, rf.SpectralFlow())
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("depth", [2.0, 3.0])
 def test_follows_larger_matrices_to_the_limit(depth):
     """A 3 x 3 start of two blocks: the first is the 2 x 2 flow, which is known to rounding, and the third entry is one.

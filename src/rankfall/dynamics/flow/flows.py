@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ... import _checks
+from ..._declared import declared
 from ..._execution import double_precision
 from ...factorizations import MatrixFactorization, SpectralFactorization
 from ...factorizations.base import AbstractFactorization, check_factorization
@@ -92,6 +93,7 @@ class AbstractFlow(AbstractDynamics[Laned]):
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "gradient-flow", solver=str)
 class GradientFlow(AbstractFlow[AbstractFactorization]):
     """Gradient flow on the factors, ``W_j' = -d loss / d W_j``.
 
@@ -166,6 +168,7 @@ class GradientFlow(AbstractFlow[AbstractFactorization]):
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "spectral-flow", solver=str)
 class SpectralFlow(AbstractFlow[SpectralFactorization]):
     """Gradient flow of balanced factors, followed in the singular values of their product.
 
@@ -232,6 +235,7 @@ class SpectralFlow(AbstractFlow[SpectralFactorization]):
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "end-to-end-flow", solver=str)
 class EndToEndFlow(AbstractFlow[SpectralFactorization]):
     """Gradient flow of balanced factors by the plain equation of their product, for comparison.
 

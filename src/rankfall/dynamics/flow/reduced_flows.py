@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._declared import declared
 from ...factorizations import SpectralFactorization
 from ...problems import AbstractProblem
 from ...problems.losses import HalfSSE
@@ -17,6 +18,7 @@ _ROUNDING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "identity-flow", solver=str)
 class IdentityFlow(AbstractFlow[SpectralFactorization]):
     """Depth 2 on ``[[*, 1], [1, 0]]`` from a multiple of the identity, as three equations.
 
@@ -68,6 +70,7 @@ class IdentityFlow(AbstractFlow[SpectralFactorization]):
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "symmetric-flow", solver=str)
 class SymmetricFlow(AbstractFlow[SpectralFactorization]):
     """Any depth on ``[[*, 1], [1, 0]]`` from a symmetric positive definite start, as three equations.
 
@@ -124,6 +127,7 @@ class SymmetricFlow(AbstractFlow[SpectralFactorization]):
 
 
 @dataclasses.dataclass(frozen=True)
+@declared("dynamics", "aligned-flow", solver=str)
 class AlignedFlow(AbstractFlow[SpectralFactorization]):
     """Every entry observed, from a start in the target's singular vectors: each singular value moves alone.
 

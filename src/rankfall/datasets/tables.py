@@ -1,9 +1,10 @@
-"""A matrix in a file of text, as spreadsheets, pandas and NumPy write it."""
+"""A matrix in a file: of text, as spreadsheets, pandas and NumPy write it, or of NumPy's own kind."""
 
 import codecs
 import csv
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,15 @@ _EXPECTED = "a file .csv of a matrix"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
 _FRACTION = re.compile(r".*[.,e].*", re.IGNORECASE)
+
+
+def read_matrix(path: str) -> np.ndarray | None:
+    """Return the matrix in a file .npy or .csv, NaN where it is not observed; nothing for a name of another kind."""
+    kind = Path(path).suffix.lower()
+    if kind not in (".npy", ".csv"):
+        return None
+    _checks.content("problem", path, "a file .npy or .csv of a matrix")
+    return _npy(path) if kind == ".npy" else matrix_in(path)
 
 
 def matrix_in(path: str) -> np.ndarray:
@@ -35,6 +45,13 @@ def matrix_in(path: str) -> np.ndarray:
     if commas and any("." in word and word not in UNOBSERVED for row in rows for word in row):
         raise _bad(path, "has numbers with a decimal comma and others with a point; write all of them with a point")
     return np.array([[_cell(path, n, word, delimiter, commas) for word in row] for n, row in enumerate(rows, 1)])
+
+
+def _npy(path: str) -> np.ndarray:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (ValueError, EOFError):
+        raise ValueError(f"problem is {path!r}, but must be a file that numpy.save wrote, of numbers.") from None
 
 
 def _lines(path: str) -> list[str]:
