@@ -136,6 +136,25 @@ def test_a_penalty_chosen_by_held_out_entries():
     assert min(errors.values()) > np.sqrt(np.mean(completion.residuals(chosen.solution) ** 2))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_few_held_out_entries_do_not_end_the_path(seed):
+    """The error of three to six entries may rise three times at the top of the path, where the solution is zero."""
+    rng = np.random.default_rng(0)
+    exact = sum(np.outer(rng.normal(size=6), rng.normal(size=5)) for _ in range(2))
+    found = SoftImpute(seed=seed).solve(rf.MatrixCompletion.from_dense(exact))
+    assert found.details["rank"] == 2 and found.residual < 0.02 * abs(exact).max()
+    assert len(found.details["held_out_error"]) == 20
+
+
+def test_the_end_of_the_path_is_found_where_it_is_best():
+    completion = rf.low_rank_completion((10, 10), rank=2, observed=60, key=jax.random.key(3))
+    error, of_path = (
+        [np.linalg.norm(found.solution - completion.truth) / np.linalg.norm(completion.truth) for found in several]
+        for several in ([SoftImpute().solve(completion)], SoftImpute().path(completion))
+    )
+    assert error[0] < 1.1 * min(of_path) < 0.26 < 0.89 < max(of_path)
+
+
 def test_units_do_not_matter():
     completion = problem()
     larger = rf.MatrixCompletion.from_coo(completion.indices, 1e8 * completion.values, completion.shape)
