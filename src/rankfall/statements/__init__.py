@@ -39,12 +39,12 @@ STATEMENTS: Statements = {
     "probability-one-half": theorems.probability_one_half,
     "convergence": theorems.convergence,
     "singular-values": dynamics.singular_values,
-    "balancedness": dynamics.balancedness,
     "flows-agree": dynamics.flows_agree,
     "larger-flows-agree": dynamics.larger_flows_agree,
     "other-forms": dynamics.other_forms,
     "descent-follows-flow": dynamics.descent_follows_flow,
     "regression": dynamics.regression,
+    "balancedness": dynamics.balancedness,  # of the program of singular-values, which is compiled by now
     "gunasekar": conjectures.gunasekar,
     "arora": conjectures.arora,
     "tensor-rank": tensors.tensor_rank,

@@ -37,14 +37,19 @@ def _small_problem() -> tuple[MatrixCompletion, MatrixFactorization]:
     return problem, MatrixFactorization.init((3, 3), DEPTH, kind="balanced", scale=0.1, key=key)
 
 
+def _small_flow(problem: MatrixCompletion, start: MatrixFactorization, times: np.ndarray) -> Run:
+    """Follow the factors without the certificate that would end the run; one program for whoever asks."""
+    record = Record(at_times=times, measures=["end_to_end"])
+    flow = GradientFlow(1e-12, certify=False)
+    return train(problem, start, flow, stop=Stop(flow_time=13.0), record=record, progress=False)
+
+
 def singular_values() -> list[Claim]:
     """Singular values move as the equation says, measured by differences along the flow of the factors."""
     problem, start = _small_problem()
     middle, h = np.linspace(0.5, 12.0, 12), 1e-3
     times = (middle[:, None] + h * np.array([-1.0, 0.0, 1.0])).ravel()
-    record = Record(at_times=times, measures=["end_to_end"])
-    flow = GradientFlow(1e-12)
-    run = train(problem, start, flow, stop=Stop(flow_time=13.0), record=record, progress=False)
+    run = _small_flow(problem, start, times)
     path = run.trajectory.isel(lane=0, record=slice(1, 1 + len(times)))
     s = path["singular_values"].values.reshape(len(middle), 3, 3)
     w = path["end_to_end"].values.reshape(len(middle), 3, 3, 3)[:, 1]
@@ -74,7 +79,7 @@ def singular_values() -> list[Claim]:
 def balancedness() -> list[Claim]:
     """Gradient flow conserves the differences of neighbouring layers' Gram matrices; descent does so to first order."""
     problem, start = _small_problem()
-    run = train(problem, start, GradientFlow(1e-11, certify=False), stop=Stop(flow_time=13.0), progress=False)
+    run = _small_flow(problem, start, np.linspace(0.25, 12.75, 50))
     step = train(problem, start, GradientDescent(0.05), stop=Stop(flow_time=13.0), progress=False)
     return [
         at_most(
@@ -151,17 +156,17 @@ def larger_flows_agree() -> list[Claim]:
 
     runs: list[Run] = []
     tall = low_rank_completion((4, 6), rank=2, observed=16, key=jax.random.key(1))
-    off, time = [], 0.0
-    for problem, depth, loss in ((two_by_two(size=3), 3, 5e-2), (tall, 4, 1e-2)):
+    off, time, explicit = [], 0.0, SpectralFlow(solver=diffrax.Dopri8())
+    for problem, depth, loss, flow in ((two_by_two(size=3), 2, 5e-2, SpectralFlow()), (tall, 4, 1e-2, explicit)):
         start = _start(problem, depth)
-        time = _time(runs, problem, start, SpectralFlow(solver=diffrax.Dopri8()), loss)
+        time = _time(runs, problem, start, flow, loss)
         off.append(abs(time / time_of_loss(problem, start.full(), depth, loss) - 1))
     other = time_of_loss(tall, _start(tall, 4).full(), 5, loss)
     _time(runs, two_by_two(size=3), _start(two_by_two(size=3), 2), SpectralFlow(), 5e-5)
     return [
         at_most(
             "larger-flows-agree",
-            "and so does it on 3 x 3 (depth 3) and 4 x 6 (depth 4; larger relative difference)",
+            "and so does it on 3 x 3 (depth 2) and 4 x 6 (depth 4; larger relative difference)",
             ACH,
             max(off),
             1e-7,

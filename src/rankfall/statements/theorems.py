@@ -108,14 +108,14 @@ def theorem_2() -> list[Claim]:
     runs, limits, reached, started = [], [], 0, 0
     for z, z_prime, eps in ((-2.0, 0.5, 0.0), (3.0, 0.2, 0.0), (1.0, 1.0, 0.1), (-2.0, 0.5, 0.05), (1e-1, 2.0, 1e-2)):
         problem = two_by_two(z, z_prime, eps)
-        run = _flow(problem, _starts(3, problem.required_det_sign or 1), loss=LOSS, steps=2000)
+        run = _flow(problem, _starts(3, problem.required_det_sign or 1), loss=LOSS, steps=600)
         runs.append(run)
         if eps:
             ended = np.asarray(run.stop_reason) == "loss"
             reached, started = reached + int(ended.sum()), started + ended.size
             last = _last(run, "unobserved")[ended, 0]
             limits.append(float(np.abs(last).min(initial=np.inf) / abs(z * z_prime / eps)) if ended.any() else np.nan)
-    wrong = _flow(two_by_two(1.0, 1.0, 0.1), _starts(3, -1), loss=1e-6, steps=2000)
+    wrong = _flow(two_by_two(1.0, 1.0, 0.1), _starts(3, -1), loss=1e-6, steps=600)
     return [
         at_least(
             "theorem-2",
