@@ -1,6 +1,9 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import claims, datasets, experiments, factorizations, measures, networks, problems, references, theory
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import claims, datasets, factorizations, measures, networks, problems, references, theory
 from ._version import __version__
 from .datasets import (
     commuting_sensing,
@@ -34,7 +37,6 @@ from .dynamics import (
     potentials,
     train,
 )
-from .experiments import Sweep, open_results
 from .factorizations import (
     CPFactorization,
     HierarchicalFactorization,
@@ -53,6 +55,10 @@ from .problems import (
     two_by_two,
 )
 from .statements import Challenge, Comparison, Verdict, challenge, compare
+
+if TYPE_CHECKING:
+    from . import experiments
+    from .experiments import Sweep, open_results
 
 __all__ = [
     "AdaptiveDescent",
@@ -114,3 +120,12 @@ __all__ = [
     "train",
     "two_by_two",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Sweeps bring pydantic and HDF5 along, which whoever trains in Python does not wait for.
+    if name in ("Sweep", "open_results"):
+        return getattr(import_module(".experiments", __name__), name)
+    if name == "experiments":
+        return import_module(".experiments", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

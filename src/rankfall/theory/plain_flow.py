@@ -5,7 +5,6 @@ from functools import reduce
 from typing import TypeAlias
 
 import numpy as np
-import scipy.integrate
 
 from ..problems import AbstractProblem
 from ._inputs import FloatArray
@@ -54,6 +53,8 @@ def velocity(factors: list[FloatArray], slope: Slope) -> list[FloatArray]:
 
 def time_of_loss(problem: AbstractProblem, start: FloatArray, depth: int, loss: float, rtol: float = 1e-11) -> float:
     """Return the time at which the flow of balanced factors of a matrix reaches a loss, by SciPy's integrator."""
+    from scipy.integrate import solve_ivp  # half a second: only where it runs
+
     factors, slope = balanced_factors(start[None], depth), slope_of(problem)
     ends = np.cumsum([0, *(w.size for w in factors)])
 
@@ -69,7 +70,7 @@ def time_of_loss(problem: AbstractProblem, start: FloatArray, depth: int, loss: 
 
     above.terminal = True  # type: ignore[attr-defined]  # how SciPy is told
     flat = np.concatenate([w.ravel() for w in factors])
-    run = scipy.integrate.solve_ivp(
+    run = solve_ivp(
         moved, (0.0, np.inf), flat, method="DOP853", events=above, rtol=rtol, atol=rtol * float(abs(flat).max()) / 100
     )
     return float(run.t_events[0][0])
