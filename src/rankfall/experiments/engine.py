@@ -1,6 +1,7 @@
 """From a plan to stored runs: batch after batch, until all are there or Ctrl-C is pressed."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from .._execution import interrupts, side_by_side, terminations
 from .._version import __version__
 from . import parts
 from .cell import FORMAT, Cell
+from .cluster import check, connected, train
 from .disk import remove, storing
 from .parts import Outcome
 from .plan import Batch, Plan, plan_of, refuse_many
@@ -109,19 +111,18 @@ def _quantiles(loss: np.ndarray) -> list[float]:
 
 def run_sweep(
     sweep: "Sweep", out: str | Path, *, yes: bool = False, force: bool = False, progress: bool = True,
-    say: Any = None,
+    say: Callable[[str], None] = lambda words: None, workers: int | None = None, cluster: str | None = None,
 ) -> bool:  # fmt: skip
     """Train and store what is not stored yet; return whether anything is new."""
+    elsewhere = check(workers, cluster)
     refuse_many(sweep, yes)
     store = Store(_checks.folder("out", out))
     with store.locked(), interrupts() as interrupted, terminations():
         for aside in store.clear():
             store.log("damaged", folder=aside.name)
-            if say is not None:
-                say(f"{aside.name} does not match its checksum and was set aside; its runs are trained again.")
+            say(f"{aside.name} does not match its checksum and was set aside; its runs are trained again.")
         plan = plan_of(sweep, () if force else store.names(), [] if force else store.read_parts())
-        if say is not None:
-            say(str(plan))
+        say(str(plan))
         changed = store.write_sweep(_told(sweep, plan)) or bool(plan.batches)
         store.write_parts([[cell.name for cell in part] for batch in plan.batches for part in batch.parts])
         with storing(store.out):
@@ -129,7 +130,11 @@ def run_sweep(
         store.log("start", sweep=sweep.name, runs=plan.runs, stored=plan.stored, batches=len(plan.batches))
         with Progress(plan, progress) as shown:
             sweeping = Sweeping(store, shown, interrupted)
-            side_by_side([partial(sweeping.train, batch) for batch in plan.batches])
+            if plan.batches and elsewhere:
+                with connected(workers, cluster) as client:
+                    train(sweeping, [(b, Collected(sweeping, b)) for b in plan.batches], client, sweep.plugins, say)
+            else:
+                side_by_side([partial(sweeping.train, batch) for batch in plan.batches])
         if force:
             store.forget_replaced()
         if not (interrupted.is_set() or sweeping.failed):
