@@ -4,16 +4,18 @@ import dataclasses
 import importlib
 import logging
 import queue
+import signal
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _checks
-from .._execution import VARIABLE, cores, shares
+from .._execution import VARIABLE, cores, raise_if_interrupted, shares
 from . import parts, worker
 from .cell import Cell
 from .disk import replace_file, storing
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 INSTALL = (
     "dask.distributed is not installed, but workers and clusters need it; install rankfall with the extra 'cluster'"
 )
-# Seconds that a scheduler may take to answer, and workers to write down where they are after Ctrl-C.
-_PATIENCE, _LAST_WORDS = 10.0, 30.0
+# Seconds that a scheduler may take to answer, workers to write down where they are after Ctrl-C, and one that is
+# new to be told of it.
+_PATIENCE, _LAST_WORDS, _AGAIN = 10.0, 30.0, 2.0
 # Seconds after which Ctrl-C is noticed.
 _GLANCE = 0.2
 
@@ -67,14 +70,40 @@ def connected(workers: int | None, cluster: str | None) -> Iterator[Any]:
             yield stack.enter_context(_client(distributed, cluster))
             return
         assert workers is not None
-        local = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
-            silence_logs=logging.CRITICAL, env={VARIABLE: str(max(1, cores() // workers))},
-            local_directory=stack.enter_context(tempfile.TemporaryDirectory(prefix="rankfall-")),
-            preload=[worker.__name__],
-        )  # fmt: skip
-        stack.enter_context(local)
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="rankfall-"))
+        local = stack.enter_context(_local(distributed, workers, scratch))
         yield stack.enter_context(distributed.Client(local, set_as_default=False))
+
+
+def _local(distributed: Any, workers: int, scratch: str) -> Any:
+    """Start workers on this machine, which share its cores."""
+    threads = max(1, cores() // workers)
+    try:
+        with _deaf_children():
+            return distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None,
+                silence_logs=logging.CRITICAL, env={VARIABLE: str(threads)}, local_directory=scratch,
+            )  # fmt: skip
+    except (RuntimeError, OSError) as error:
+        raise_if_interrupted()
+        raise ValueError(f"workers is {workers}, but they cannot be started ({error}); give fewer.") from None
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Have processes that threads of here start leave Ctrl-C to us: a terminal sends it to all of them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # It takes the signal out of the mask of the thread that starts it, which is to happen before.
+    resource_tracker.ensure_running()
+    # Threads take the mask of the one that starts them, and processes that of their thread; we are heard ourselves
+    # through any other thread, and at the end.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _client(distributed: Any, address: str) -> Any:
@@ -175,10 +204,10 @@ class _Tasks:
 
 def _collect(sweeping: "Sweeping", tasks: _Tasks) -> None:
     """Take results until all are there; after Ctrl-C those of which workers are at their end."""
-    end = float("inf")
-    while tasks.waiting and time.monotonic() < end:
-        if sweeping.interrupted.is_set() and end == float("inf"):
-            end = time.monotonic() + _LAST_WORDS
+    end = told = float("inf")
+    while tasks.waiting and (now := time.monotonic()) < end:
+        if sweeping.interrupted.is_set() and (told == float("inf") or now > told + _AGAIN):
+            end, told = min(end, now + _LAST_WORDS), now
             tasks.stop()
         if (found := tasks.next()) is None:
             continue

@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import signal
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -52,11 +51,6 @@ class Order(NamedTuple):
     folder: str
     every: float
     shares: int
-
-
-def dask_setup(worker: object) -> None:
-    """Leave Ctrl-C to who asks: a terminal sends it to its workers too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def versions() -> dict[str, str]:
