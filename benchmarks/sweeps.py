@@ -1,12 +1,17 @@
-"""What the engine of sweeps costs: a thousand runs, a second call, opening them, ten thousand runs, many problems."""
+"""What the engine of sweeps costs: a thousand runs, a second call, opening them, ten thousand runs, many problems.
 
+And what workers bring: two of a core each beside one of a core.
+"""
+
+import os
 import resource
 import tempfile
 import time
 from pathlib import Path
 
 import rankfall as rf
-from rankfall.experiments import lanes
+from rankfall._execution import VARIABLE
+from rankfall.experiments import cluster, lanes
 from rankfall.experiments.engine import run_sweep
 
 
@@ -48,6 +53,34 @@ def timed(sweep, out, words):
     print(f"{words}: {seconds:.1f} s for {runs:,} runs, {1e3 * (seconds - clock.inside) / runs:.2f} ms a run outside")
 
 
+def spread(out, count):
+    """Seconds that so many workers of a core each take for a sweep of many long trainings."""
+    os.environ[VARIABLE] = str(count)  # cores that workers share
+    sweep = base(problem={"name": "completion", "shape": [30, 30], "rank": 2, "observed": 300, "seed": "each"},
+                 factorization={"name": "matrix", "depth": 3, "scale": 1e-2}, stop={"steps": 4000},
+                 record={"every": 1000}, sweep={}, seeds=24)  # fmt: skip
+    with cluster.connected(count, None) as client:
+        address = client.cluster.scheduler_address
+        # Compiled once by each, which is not what is compared.
+        client.run(warm, sweep.cells()[0])
+        began = time.perf_counter()
+        run_sweep(sweep, out, progress=False, cluster=address)
+        seconds = time.perf_counter() - began
+    del os.environ[VARIABLE]
+    return seconds
+
+
+def warm(cell):
+    from rankfall.experiments import parts
+
+    parts.trained([cell], None, 0.0)
+
+
+def workers(out):
+    one, two = (spread(out / f"{count} workers", count) for count in (1, 2))
+    print(f"24 trainings on workers of a core each: one {one:.1f} s, two {two:.1f} s, {one / two:.2f} times as fast")
+
+
 def main():
     from rankfall.experiments import engine
 
@@ -68,6 +101,7 @@ def main():
         timed(problems, out / "problems", "500 problems x 2 seeds to loss 0.1")
         many = base(sweep={"factorization.scale": {"geomspace": [1e-3, 1e-1, 500]}}, stop={"loss": 0.1})
         timed(many, out / "many", "500 scales x 20 seeds to loss 0.1")
+        workers(out)
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MB")
 
 

@@ -191,6 +191,7 @@ CASES = {
     "seconds": [lambda: rf.Stop(seconds="a")],
     "every": [lambda e=e: rf.Record(every=e) for e in (0, 1.5)]
     + [lambda e=e: rf.Checkpoint("run.checkpoint", every=e) for e in (-1, NAN, np.inf, "x", None, EYE)],
+    "keep": [lambda k=k: rf.Checkpoint("run.checkpoint", keep=k) for k in (1, "x", None, EYE)],
     "at_losses": [lambda a=a: rf.Record(at_losses=a) for a in ([-1.0], "a", [NAN])],
     "schatten_p": [lambda p=p: rf.Record(schatten_p=p) for p in ([0], "a", [NAN])],
     "measures": [lambda m=m: rf.Record(measures=m) for m in ("x", ["x"], [3], 5, ["NORMS"], ["ky_fan_norm"])]

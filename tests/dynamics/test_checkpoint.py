@@ -161,7 +161,7 @@ def test_lanes_that_have_left_and_those_in_other_threads_come_back(tmp_path, mon
 
     def train(checkpoint=None):
         monkeypatch.setattr(
-            "rankfall.dynamics.base.cores", lambda: 2 if checkpoint is None or not place.exists() else 1
+            "rankfall.dynamics.base.shares", lambda: 2 if checkpoint is None or not place.exists() else 1
         )
         return rf.train(PROBLEM, starts, rule, stop=stop, record=EVERY, progress=False, checkpoint=checkpoint)
 

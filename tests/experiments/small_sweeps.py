@@ -21,3 +21,9 @@ def scales(*values, **tables):
     given = declared(sweep={"factorization.scale": list(values)}, **tables)
     given["factorization"] = {k: v for k, v in given["factorization"].items() if k != "scale"}
     return rf.Sweep(**given)
+
+
+def long():
+    """One training of a few seconds, on the way to no loss."""
+    return rf.Sweep(**declared(dynamics={"name": "gradient-descent", "step_size": 1e-5}, record={}, seeds=1,
+                               stop={"steps": 15_000_000}))  # fmt: skip

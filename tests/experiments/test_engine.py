@@ -16,9 +16,10 @@ import xarray as xr
 
 import rankfall as rf
 from rankfall._declared import MAKERS
-from rankfall.experiments import engine, lanes, plan
+from rankfall.dynamics.checkpoint import Keeper
+from rankfall.experiments import engine, lanes, parts, plan
 from rankfall.experiments.disk import locked
-from small_sweeps import scales
+from small_sweeps import long, scales
 
 
 @pytest.fixture
@@ -182,6 +183,47 @@ def test_killed_at_any_moment_the_same_call_goes_on(stored, tmp_path):
     results = run(scales(0.1, 0.2), tmp_path / "out").load()
     assert results.equals(rf.open_results(stored).load())
     assert not list(tmp_path.glob("out/runs/.*"))
+
+
+def test_a_long_training_goes_on_where_it_was_killed(tmp_path, monkeypatch):
+    script = ("import sys; sys.path[:0] = [sys.argv[2]]; from small_sweeps import long\n"
+              "from rankfall.experiments import parts; parts.EVERY = 0.0\n"
+              "long().run(sys.argv[1], progress=False)")  # fmt: skip
+    path = os.pathsep.join([str(Path(rf.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    out, killed = tmp_path / "out", 0
+    for _ in range(2):
+        with subprocess.Popen([sys.executable, "-c", script, out, Path(__file__).parent],
+                              env=os.environ | {"PYTHONPATH": path}) as process:  # fmt: skip
+            end, before = time.monotonic() + 100, set(changes(out))
+            while process.poll() is None and time.monotonic() < end and not set(changes(out)) - before:
+                time.sleep(0.002)
+            process.kill()
+        killed += process.returncode == -signal.SIGKILL
+    assert killed == 2 and not list(out.glob("runs/[0-9a-f]*"))
+    (out / ".checkpoints" / "stale.checkpoint").write_text("of another sweep")
+    taken_up, real = [], Keeper.take_up
+    monkeypatch.setattr(Keeper, "take_up", lambda keeper, *more: (taken_up.append(len(keeper.states)),
+                                                                  real(keeper, *more)))  # fmt: skip
+    again = run(long(), out).load()
+    assert taken_up == [1] and not (out / ".checkpoints").exists()
+    assert again.identical(run(long(), tmp_path / "whole").load())
+
+
+def changes(out):
+    """Checkpoints as they are now."""
+    return [(path.name, path.stat().st_mtime_ns) for path in out.glob(".checkpoints/*.checkpoint")]
+
+
+def test_a_checkpoint_of_other_code_is_no_longer_used(tmp_path, monkeypatch):
+    cells = scales(0.2).cells()
+    real = lanes.trained
+    # What the runs are called is the same, what is computed under the name is not.
+    with monkeypatch.context() as patch:
+        patch.setattr(lanes, "trained", lambda cells, **more: real(cells, **more | {"stop": rf.Stop(loss=0.5)}))
+        parts.trained(cells, tmp_path, 0.0)
+    assert parts.place(tmp_path, cells).exists()
+    outcome = parts.trained(cells, tmp_path, 0.0)
+    assert outcome.failure == "" and outcome.trajectory.identical(real(cells, progress=False).trajectory)
 
 
 def test_a_training_that_fails_is_named_and_the_others_go_on(tmp_path):

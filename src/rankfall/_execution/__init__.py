@@ -3,10 +3,10 @@
 from .batches import LARGE, TOGETHER, alone, lanes_together
 from .blas import blas_threads, threads_for
 from .compiling import compiled, for_few_calls, forget_compiled, known_compiler, make_room
-from .cpus import VARIABLE, bound, cores
+from .cpus import VARIABLE, bound, cores, shared_out, shares
 from .files import clear_away, set_aside, write_whole
 from .hints import in_one_function, takes_hint
-from .interrupts import interrupts, raise_if_interrupted, terminations
+from .interrupts import ends_with, interrupts, raise_if_interrupted, terminations
 from .methods import WithMethods
 from .names import KNOWN, name_of, named
 from .precision import double_precision, is_tracing, usual_errors
@@ -28,6 +28,7 @@ __all__ = [
     "clear_away",
     "cores",
     "double_precision",
+    "ends_with",
     "for_few_calls",
     "forget_compiled",
     "in_one_function",
@@ -41,6 +42,8 @@ __all__ = [
     "named",
     "raise_if_interrupted",
     "set_aside",
+    "shared_out",
+    "shares",
     "side_by_side",
     "takes_hint",
     "terminations",

@@ -1,13 +1,17 @@
 """How many cores and threads are ours to use."""
 
+import contextlib
+import contextvars
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # What a user sets to give rankfall fewer threads than there are cores.
 VARIABLE = "RANKFALL_THREADS"
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
+_shares: contextvars.ContextVar[int | None] = contextvars.ContextVar("shares", default=None)
 
 
 def cores() -> int:
@@ -19,6 +23,21 @@ def cores() -> int:
         If ``RANKFALL_THREADS`` is set to anything but a whole number of at least one.
     """
     return int(max(1, min(bound(), _quota(), _allowed())))
+
+
+def shares() -> int:
+    """Count the groups that lanes are shared out to: one a core, unless another process has decided it."""
+    return _shares.get() or cores()
+
+
+@contextlib.contextmanager
+def shared_out(number: int) -> Iterator[None]:
+    """Share lanes out as a process of so many cores does: numbers may depend on their company in the last digit."""
+    token = _shares.set(number)
+    try:
+        yield
+    finally:
+        _shares.reset(token)
 
 
 def bound() -> int:

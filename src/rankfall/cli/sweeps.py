@@ -35,6 +35,13 @@ def run(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Begin also with a million runs or more.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Train again what is stored.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Train in N processes, which share the cores.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="ADDRESS", help="Train on a Dask cluster, such as tcp://127.0.0.1:8786."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the claims.")] = False,
 ) -> int:
     """Train the runs that files declare, those that are not stored yet; draw and check what they ask for."""
@@ -50,7 +57,7 @@ def run(
     if plan:
         refuse_many(sweep, yes)
         return _print_plan(sweep, folder)
-    return _run(sweep, folder, yes=yes, force=force, progress=not quiet)
+    return _run(sweep, folder, yes=yes, force=force, progress=not quiet, workers=workers, cluster=cluster)
 
 
 def _print_plan(sweep: "Sweep", out: Path) -> int:

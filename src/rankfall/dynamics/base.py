@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import jax
 import numpy as np
 
-from .._execution import LARGE, TOGETHER, cores, double_precision
+from .._execution import LARGE, TOGETHER, double_precision, shares
 from ..factorizations.base import AbstractFactorization, AbstractModel, check_factorization
 from ..problems import AbstractProblem
 from .batch import AdaptiveBatch, Batch, SteadyBatch, Task
@@ -70,7 +70,7 @@ class AbstractDynamics(abc.ABC, Generic[Laned]):
         lanes = laned.lanes or 1
         if self.apart(laned):
             return [np.array([lane]) for lane in range(lanes)]
-        return np.array_split(np.arange(lanes), max(1, min(cores(), lanes // self._lanes_a_thread)))
+        return np.array_split(np.arange(lanes), max(1, min(shares(), lanes // self._lanes_a_thread)))
 
     def apart(self, laned: Laned) -> bool:
         """Say whether every lane goes by itself: where a step is so much arithmetic that company gains nothing.

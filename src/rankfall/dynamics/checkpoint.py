@@ -41,11 +41,13 @@ class Checkpoint:
     every : float
         Seconds from one writing to the next; more where a writing takes more than a fiftieth of that. 0 writes after
         every chunk of compiled steps (about a quarter second), whatever it costs.
+    keep : bool
+        Leave the file when the training has ended too, for who stores the result first and removes it then.
 
     Raises
     ------
     ValueError
-        If ``path`` is no path of a file in a folder that is there, or ``every`` is negative.
+        If ``path`` is no path of a file in a folder that is there, ``every`` is negative, or ``keep`` is no bool.
 
     Notes
     -----
@@ -68,10 +70,16 @@ class Checkpoint:
 
     path: str | Path
     every: float = 30.0
+    keep: bool = False
 
     def __post_init__(self) -> None:
         _place("path", self.path)
         _checks.not_negative_number("every", self.every)
+        _checks.flag("keep", self.keep)
+
+
+class Unusable(ValueError):
+    """A file of another training, or a training that cannot be taken up again."""
 
 
 class State(NamedTuple):
@@ -130,7 +138,7 @@ class Keeper:
             versions = [f"{found['made_by'].get(name)} for {name} {value}" for name, value in here.items()]
             return _tell(self.path, f"is of another version ({', '.join(versions)})", place)
         if others := [name for name, word in self.identity.items() if found["identity"].get(name) != word]:
-            raise ValueError(
+            raise Unusable(
                 f"checkpoint is {str(self.path)!r}, but the training there has another {' and '.join(others)}; take "
                 "another path, or delete the file to begin anew."
             )
@@ -145,7 +153,7 @@ class Keeper:
         self.groups, self.numbers = groups, {id(part): number for number, part in enumerate(parts)}
         for number, part in enumerate(parts):
             if not isinstance(part, Resumable):
-                raise ValueError(
+                raise Unusable(
                     f"checkpoint is {str(self.path)!r}, but batches of {type(part).__name__} have no state() and "
                     "restore(), which going on later needs; leave checkpoint out."
                 )
@@ -198,12 +206,12 @@ class Keeper:
             self.cost, self.writing = self.written - began, False
 
     def end(self, interrupted: bool) -> None:
-        """Write once more after an interruption; after any other end the file is no longer needed."""
+        """Write once more after an interruption; after any other end the file is needed by who asked to keep it."""
         if self.checkpoint is None:
             return
         if interrupted:
             self.write()
-        else:
+        elif not self.checkpoint.keep:
             self.path.unlink(missing_ok=True)
 
 

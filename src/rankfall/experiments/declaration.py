@@ -227,7 +227,10 @@ class Sweep(pydantic.BaseModel):
 
         return plan_of(self, set() if out is None else Store(_checks.folder("out", out)).names())
 
-    def run(self, out: str | Path, *, yes: bool = False, force: bool = False, progress: bool = True) -> "xr.Dataset":
+    def run(
+        self, out: str | Path, *, yes: bool = False, force: bool = False, progress: bool = True,
+        workers: int | None = None, cluster: str | None = None,
+    ) -> "xr.Dataset":  # fmt: skip
         """Train what is not stored yet, and open all.
 
         Parameters
@@ -240,6 +243,11 @@ class Sweep(pydantic.BaseModel):
             Train again what is stored.
         progress : bool
             Show progress on stderr.
+        workers : int, optional
+            Train in so many processes of this machine, which share its cores; a script that calls this needs
+            ``if __name__ == "__main__":``.
+        cluster : str, optional
+            Train on the workers of a scheduler of ``dask.distributed``, such as ``"tcp://127.0.0.1:8786"``.
 
         Returns
         -------
@@ -249,8 +257,10 @@ class Sweep(pydantic.BaseModel):
         Raises
         ------
         ValueError
-            If the folder cannot be written or another process writes there, or a million runs are asked for without
-            ``yes``.
+            If the folder cannot be written or another process writes there, a million runs are asked for without
+            ``yes``, or no scheduler answers, or its workers are of other versions.
+        ModuleNotFoundError
+            If workers are asked for without ``dask.distributed``, which the extra ``cluster`` brings.
         KeyboardInterrupt
             After Ctrl-C; what is complete is stored, and the same call goes on.
 
@@ -266,7 +276,7 @@ class Sweep(pydantic.BaseModel):
         from .engine import run_sweep
         from .results import open_results
 
-        run_sweep(self, out, yes=yes, force=force, progress=progress)
+        run_sweep(self, out, yes=yes, force=force, progress=progress, workers=workers, cluster=cluster)
         return open_results(out)
 
     def to_toml(self) -> str:

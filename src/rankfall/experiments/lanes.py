@@ -34,10 +34,7 @@ def own(cell: Cell) -> str:
 
 
 def trained(cells: list[Cell], **options: Any) -> Run:
-    """Train runs of one shape as lanes of one call.
-
-    This is the place where a batch is given its checkpoint, once training can be taken up in the middle.
-    """
+    """Train runs of one shape as lanes of one call."""
     problem = cells[0].problem()
     told = limits(cells[0].settings) | options
     return train(problem, starts(cells, problem), dynamics(cells), **told)

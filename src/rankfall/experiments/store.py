@@ -19,7 +19,7 @@ from .._version import __version__
 from .cell import FORMAT, Cell, finite
 from .disk import locked, remove, replace_file, storing, sync_folder, write_synced
 
-RUNS, DECLARATION, RESULT, SWEEP, LOG, LOCK, PLAN = (
+RUNS, DECLARATION, RESULT, SWEEP, LOG, LOCK, PLAN, CHECKPOINTS = (
     "runs",
     "declaration.json",
     "result.nc",
@@ -27,6 +27,7 @@ RUNS, DECLARATION, RESULT, SWEEP, LOG, LOCK, PLAN = (
     "log.jsonl",
     ".lock",
     ".plan.json",
+    ".checkpoints",
 )
 
 
@@ -46,7 +47,7 @@ class Store:
     """
 
     def __init__(self, out: Path) -> None:
-        self.out, self.runs = out, out / RUNS
+        self.out, self.runs, self.checkpoints = out, out / RUNS, out / CHECKPOINTS
 
     def locked(self) -> AbstractContextManager[None]:
         """Make the folder, and keep other processes from writing there."""
