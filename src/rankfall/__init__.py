@@ -1,6 +1,6 @@
 """rankfall: which of the many solutions does gradient-based training pick."""
 
-from . import claims, datasets, experiments, factorizations, measures, networks, problems, references, theory
+from . import claims, datasets, experiments, factorizations, measures, networks, problems, references, talk, theory
 from ._version import __version__
 from .datasets import (
     commuting_sensing,
@@ -110,6 +110,7 @@ __all__ = [
     "problems",
     "read_movielens",
     "references",
+    "talk",
     "theory",
     "train",
     "two_by_two",

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -15,7 +15,8 @@ import xarray as xr
 
 from .. import _checks
 from ..claims import Claim, Control
-from .store import CLAIMS, DATA, PICTURE, storing
+from ..experiments.folders import CLAIMS, DATA, PICTURE, storing
+from .forms import experiment_of
 
 TITLE = "Which solution does gradient descent pick?"
 COLUMNS = ("Statement", "Source", "Expected", "Measured", "Tolerance", "Verdict", "Control")
@@ -143,7 +144,7 @@ def _read(out: Path, name: object) -> Result:
     """Read a stored result, and refuse what is not as `reproduce` wrote it."""
     if not isinstance(name, str):
         raise ValueError(f"names holds {_checks.shortened(name)}, but must hold names of stored results.")
-    place, again = out / name, f"run rankfall reproduce {name} --out {out}"
+    place, again = out / name, f"run rankfall reproduce {experiment_of(name)} --out {out}"
     if missing := _missing(place):
         raise ValueError(
             f"out/NAME is {str(place)!r}, but holds no complete result ({', '.join(missing)} missing); {again}."
@@ -175,7 +176,7 @@ def _is_claim(entry: object) -> bool:
 
 
 def _page(results: Sequence[Result]) -> str:
-    verdicts = [_ok(claim) for result in results for claim in result.claims]
+    claims = [claim for result in results for claim in result.claims]
     sections = "".join(map(_section, results))
     bibliography = resources.files("rankfall.report").joinpath("references.bib").read_text(encoding="utf-8")
     return (
@@ -183,26 +184,53 @@ def _page(results: Sequence[Result]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{TITLE}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{TITLE}</h1>\n{INTRODUCTION}"
-        f'<p class="summary">{sum(verdicts)} of {len(verdicts)} claims hold.</p>\n'
+        f'<p class="summary">{count(map(_verdict_of, claims))}</p>\n'
         f"{sections}<section>\n<h2>What this rests on</h2>\n<pre>{escape(bibliography)}</pre>\n</section>\n"
         "</main>\n</body>\n</html>\n"
     )
 
 
-def _ok(claim: dict[str, Any]) -> bool:
-    """Whether a stored claim holds and its control, if it has one, fails; as ``Claim.ok``."""
+def count(verdicts: Iterable[bool | None]) -> str:
+    """Say how many claims hold, of those that apply.
+
+    Parameters
+    ----------
+    verdicts : iterable of bool or None
+        Whether each holds; None of one that does not apply.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> count([True, False, None])
+    '1 of 2 claims hold; 1 more is not applicable.'
+    """
+    listed = list(verdicts)
+    applying = [one for one in listed if one is not None]
+    rest = len(listed) - len(applying)
+    tail = f"; {rest} more {'is' if rest == 1 else 'are'} not applicable" if rest else ""
+    return f"{sum(applying)} of {len(applying)} claims hold{tail}."
+
+
+def _verdict_of(claim: dict[str, Any]) -> bool | None:
+    """Whether a stored claim holds and its control, if it has one, fails; None if it does not apply."""
+    if claim["holds"] is None:
+        return None
     return bool(claim["holds"] and (claim["control"] is None or claim["control"]["fails"]))
 
 
 def _section(result: Result) -> str:
     name, claims, attrs = escape(result.name), result.claims, result.attrs
     title = str(attrs.get("title", result.name))
-    count = f"{sum(map(_ok, claims))} of {len(claims)} claims about it hold"
+    counted = count(map(_verdict_of, claims)).replace("claims hold", "claims about it hold").rstrip(".")
+    changes = f"<p>At other settings: <code>{escape(str(attrs['changed']))}</code></p>\n" if "changed" in attrs else ""
     head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
     return (
         f'<section id="{name}">\n<h2>{escape(title)}</h2>\n'
-        f"<p>{escape(str(attrs.get('question', '')))}</p>\n"
-        f"{_picture(result.picture, f'Plot of the experiment {name}: {escape(title)}; {count}.')}\n"
+        f"<p>{escape(str(attrs.get('question', '')))}</p>\n{changes}"
+        f"{_picture(result.picture, f'Plot of the experiment {name}: {escape(title)}; {counted}.')}\n"
         f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{''.join(map(_row, claims))}</tbody>\n</table>\n"
         f"{_details(attrs)}</section>\n"
     )
@@ -230,7 +258,10 @@ def _row(claim: dict[str, Any]) -> str:
 
 
 def _verdict(claim: dict[str, Any]) -> str:
-    if _ok(claim):
+    verdict = _verdict_of(claim)
+    if verdict is None:
+        return '<span class="verdict">not applicable</span>'
+    if verdict:
         return '<span class="verdict holds">✓ holds</span>'
     words = "its control did not fail" if claim["holds"] else "does not hold"
     return f'<span class="verdict fails">✗ {words}</span>'
