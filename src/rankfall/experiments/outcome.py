@@ -47,8 +47,10 @@ class Outcome:
     --------
     >>> import rankfall as rf
     >>> outcome = rf.talk("solution-set").run(points=50)
-    >>> outcome.settings.points, all(claim.ok for claim in outcome.claims)
+    >>> outcome.settings.points, all(claim.ok for claim in outcome.claims if claim.applies)
     (50, True)
+    >>> [claim.name for claim in outcome.claims if not claim.applies]
+    ['suboptimality-falls']
     """
 
     experiment: Experiment

@@ -175,4 +175,5 @@ EXPERIMENT = Experiment(
     settings=Perturbation,
     compute=compute,
     claims=claims,
+    published={"limit-eps-*": ("z", "z_prime", "losses", "steps")},
 )
