@@ -60,6 +60,18 @@ def test_page_shows_everything_stored(tiny, tmp_path):
         assert year in reader.text
 
 
+def test_claims_that_do_not_apply_count_neither_way(tiny, tmp_path):
+    tiny["tiny-two"].holds = False
+    reproduce(["tiny-one", "tiny-two"], tmp_path, settings=["steps=5"])
+    reader = _read(write_page(tmp_path, stored_names(tmp_path)))
+    assert "1 of 2 claims hold; 2 more are not applicable." in reader.text
+    assert reader.text.count("not applicable") >= 3 and reader.text.count("does not hold") == 1
+    assert "At other settings: steps = 5" in reader.text
+    assert (
+        "1 of 1 claims about it hold; 1 more is not applicable." in [a for t, a in reader.tags if t == "img"][0]["alt"]
+    )
+
+
 def test_page_is_one_file_with_pictures_that_have_words(tiny, tmp_path):
     reproduce(["tiny-one"], tmp_path)
     reader = _read(write_page(tmp_path, ["tiny-one"]))

@@ -8,7 +8,7 @@ The package itself can be called: `rf.talk("perturbation")` is an experiment tha
 ['solution-set', 'unobserved-entry', 'norms-and-rank']
 >>> outcome = rf.talk("solution-set").run(points=50, largest=1e3)
 >>> outcome.settings.largest, len(outcome.claims)
-(1000.0, 9)
+(1000.0, 10)
 """
 
 import sys
