@@ -294,14 +294,16 @@ def compare(
 
 @app.command(epilog="Example: rankfall report --out results")
 def report(out: Out = "out") -> int:
-    """Write the page again from the results already stored."""
+    """Write the page again from the results already stored, those of sweeps too."""
     from .. import _checks
     from ..experiments import folders
     from ..report import write_page
+    from ..report.reading import sweeps
 
-    folders.clear(_checks.folder("out", out))
+    folder = _checks.folder("out", out)
+    folders.clear(folder)
     names = _stored(out)
-    if not names:
+    if not names and not sweeps(folder):
         raise ValueError(f"out is {out!r}, but no result is stored there; run rankfall reproduce --out {out}.")
     print(write_page(out, names))
     return 0
