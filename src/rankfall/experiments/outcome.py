@@ -158,6 +158,11 @@ class Room:
         -------
         Settings
 
+        Raises
+        ------
+        ValueError
+            If ``full`` is neither true nor false.
+
         Examples
         --------
         >>> import rankfall as rf
