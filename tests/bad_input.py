@@ -230,6 +230,11 @@ CASES = {
     "names": [lambda n=n: report.reproduce(n, "unused") for n in (None, 5, [3], [["a"]], np.array(["solution-set"]))]
     + [lambda n=n: report.write_page("unused", n) for n in (None, "solution-set", [3])],
     "progress": [lambda: report.reproduce(["solution-set"], "unused", progress="yes")],
+    "force": [lambda: report.reproduce(["solution-set"], "unused", force="yes")],
+    "set ": [lambda s=s: report.reproduce(["solution-set"], "unused", settings=s) for s in (5, None, [3], ["x"], "a=1",
+             ["points.deep=1"], ["pointz=3"])],
+    "points of": [lambda s=s: report.reproduce(["solution-set"], "unused", settings=[f"points={s}"]) for s in ("a", 1.5,
+                  "[1, 2]", "")],
     "console": [lambda: report.reproduce(["solution-set"], "unused", console="yes")],
     "norm": [lambda n=n: THEORY.norm_constants(n) for n in ("x", "schatten-", "schatten-0", "schatten-nan", "ky_fan-1",
              3, None, EYE, ["nuclear"], lambda w: w, lambda w: "a", lambda w: None, lambda w: NAN, lambda w: True,

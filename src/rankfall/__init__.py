@@ -57,7 +57,7 @@ from .problems import (
 from .statements import Challenge, Comparison, Verdict, challenge, compare
 
 if TYPE_CHECKING:
-    from . import experiments
+    from . import experiments, talk
     from .experiments import Sweep, open_results
 
 __all__ = [
@@ -116,6 +116,7 @@ __all__ = [
     "problems",
     "read_movielens",
     "references",
+    "talk",
     "theory",
     "train",
     "two_by_two",
@@ -123,9 +124,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Sweeps bring pydantic and HDF5 along, which whoever trains in Python does not wait for.
+    # Sweeps and the talk bring pydantic and HDF5 along, which whoever trains in Python does not wait for.
     if name in ("Sweep", "open_results"):
         return getattr(import_module(".experiments", __name__), name)
-    if name == "experiments":
-        return import_module(".experiments", __name__)
+    if name in ("experiments", "talk"):
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -90,6 +90,12 @@ def test_numpy_scalars_words_and_non_finite_numbers_become_plain():
     assert words["expected"] == "loss" and words["measured"] == "nan"
 
 
+def test_a_claim_may_not_apply():
+    claim = dataclasses.replace(at_least(*WORDS, measured=2.0, expected=1.0), holds=None)
+    assert not claim.applies and not claim.ok and claim.to_dict()["holds"] is None
+    assert all(at_least(*WORDS, measured=value, expected=1.0).applies for value in (2.0, 0.0, np.nan))
+
+
 def test_claims_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         at_least(*WORDS, measured=1.0, expected=1.0).holds = False

@@ -69,6 +69,7 @@ def _claim(holds=True, control_fails=True):
         ([_claim()], 0, "holds"),
         ([_claim(), _claim(holds=False)], 1, "DOES NOT HOLD"),
         ([_claim(control_fails=False)], 1, "control did not fail"),
+        ([_claim(), _claim(holds=None)], 0, "not applicable"),
     ],
 )
 def test_status_says_whether_every_claim_holds(results, tmp_path, capsys, claims, status, words):
@@ -77,7 +78,8 @@ def test_status_says_whether_every_claim_holds(results, tmp_path, capsys, claims
     said = capsys.readouterr().out
     assert words in said
     assert "[[*,1],[1,0]]" in said
-    assert said.endswith(f"claims hold.\n{tmp_path / 'report.html'}\n")
+    tail = "; 1 more is not applicable" if words == "not applicable" else ""
+    assert said.endswith(f"claims hold{tail}.\n{tmp_path / 'report.html'}\n")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,8 @@ sys.exit(main(sys.argv[2:]))
 def test_writing_that_breaks_off(tmp_path, file):
     # A limit on the size of files breaks off the writing of real ones, as a disk does that fills up.
     assert _rankfall("reproduce", "solution-set", "--out", tmp_path / "first").returncode == 0
-    limit = (tmp_path / "first" / "solution-set" / file).stat().st_size - 1
+    # The page has the seconds it took, which are not always written with as many digits.
+    limit = (tmp_path / "first" / "solution-set" / file).stat().st_size - (50 if "report" in file else 1)
     path = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(limit), "reproduce", "solution-set", "--out", str(tmp_path / "out")],
@@ -290,7 +293,39 @@ def test_interrupt_leaves_nothing_half_written(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "Interrupted: what was complete is stored, nothing half-written stays behind.\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["solution-set"]
+    # The page is written after each experiment.
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "solution-set@full"]
+
+
+def test_other_settings_have_a_result_of_their_own(tmp_path, capsys):
+    words = ["reproduce", "solution-set", "--out", str(tmp_path)]
+    other = [*words, "--set", "points=40", "--set", "schatten_p=1,2"]
+    assert main(words) == 0 and main(other) == 0
+    said = capsys.readouterr().out
+    assert "not applicable" in said and "6 of 6 claims hold; 1 more is not applicable." in said
+    assert main(other) == 0
+    (place,) = tmp_path.glob("solution-set@*")
+    said = "".join(capsys.readouterr().out.split())  # lines are folded
+    assert f"solution-set:storedalreadyin{place}" in said and "running" not in said
+    assert main([*other, "--force", "--quiet"]) == 0 and main(["report", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert 'id="solution-set"' in page and f'id="{place.name}"' in page
+    assert "At other settings: <code>schatten_p = [1.0, 2.0], points = 40</code>" in page
+    assert "16 of 16 claims hold; 1 more is not applicable." in page
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("pointz=3", "set names 'pointz', but must name a setting of solution-set; it has seed, schatten_p, largest, "
+         "points; 'points' is the nearest."),
+        ("points=many", "points of solution-set is 'many', but must be an integer."),
+        ("points", "set is 'points', but must be KEY=VALUE, such as depth=4."),
+    ],
+)  # fmt: skip
+def test_other_settings_that_are_wrong(tmp_path, capsys, word, said):
+    assert main(["reproduce", "solution-set", "--set", word, "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == f"rankfall: {said}\n" and not (tmp_path / "out").exists()
 
 
 def test_info():
@@ -328,7 +363,8 @@ def test_targets_of_the_user_are_trained_on(small_tensors, tmp_path):
     arrays = _target_arrays()
     np.savez(tmp_path / "mine.npz", **arrays)
     assert _reproduce_with(tmp_path / "mine.npz", tmp_path) in (0, 1)
-    with xr.open_dataset(tmp_path / "out" / "tensor-order3" / "data.nc", engine="h5netcdf") as stored:
+    (place,) = (tmp_path / "out").glob("tensor-order3@*")  # beside the result of random ones
+    with xr.open_dataset(place / "data.nc", engine="h5netcdf") as stored:
         data = stored.load()
     digest = sha256((tmp_path / "mine.npz").read_bytes()).hexdigest()
     assert (data.attrs["targets"], data.attrs["targets_sha256"]) == ("mine.npz", digest)
@@ -435,7 +471,8 @@ def _reproduce_ratings(path, tmp_path, *names):
 def test_ratings_of_the_user_are_trained_on(tmp_path):
     path = _ratings(tmp_path / "u.data")
     assert _reproduce_ratings(path, tmp_path) in (0, 1)
-    with xr.open_dataset(tmp_path / "out" / "spectrum-dynamics" / "data.nc", engine="h5netcdf") as stored:
+    (place,) = (tmp_path / "out").glob("spectrum-dynamics@*")  # beside the result without them
+    with xr.open_dataset(place / "data.nc", engine="h5netcdf") as stored:
         data = stored.load()
     digest = sha256(path.read_bytes()).hexdigest()
     assert (data.attrs["movielens"], data.attrs["movielens_sha256"]) == ("u.data", digest)

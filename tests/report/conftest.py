@@ -1,42 +1,37 @@
 """A tiny experiment in place of the real ones, whose claims depend on what is stored."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-from pydantic import BaseModel
 
 from rankfall import talk
 from rankfall.claims import Claim
+from rankfall.experiments import Experiment, Rooms
 from rankfall.experiments import Settings as AnySettings
 
 
 class Settings(AnySettings):
     seed: int = 7
     steps: int = 3
+    sizes: list[float] = [1.0]
 
 
-@dataclass
-class Tiny:
+class Tiny(Experiment):
     """An experiment that can be told to go wrong, and remembers what it was asked."""
 
-    name: str
-    title: str = "A <tiny> & quick experiment"
-    question: str = 'Is "two" < three?'
-    settings: type[BaseModel] = Settings
-    value: float = 2.0
-    holds: bool = True
-    error: BaseException | None = None
-    calls: list[Any] = field(default_factory=list)
+    def __init__(self, name):
+        super().__init__(
+            name, "A <tiny> & quick experiment", 'Is "two" < three?', Settings, self._compute, self._claims,
+            published={"fin*": ("steps",)},
+        )  # fmt: skip
+        self.value, self.holds, self.error, self.calls = 2.0, True, None, []
 
-    def compute(self, settings, progress):
+    def _compute(self, settings, progress):
         self.calls.append((settings, progress))
         return xr.Dataset({"value": ("record", np.array([self.value]))}, attrs={"note": "kept"})
 
-    def claims(self, dataset):
+    def _claims(self, dataset):
         # Attributes that exist only in the stored file, and values of that file
         assert dataset.attrs["experiment"] == self.name
         if self.error is not None:
@@ -49,8 +44,11 @@ class Tiny:
         ]
 
 
-class Few(dict):
+class Few(dict, Rooms):
     """Some experiments, in place of the rooms of the talk."""
+
+    def __init__(self, experiments):
+        dict.__init__(self, experiments)
 
     def settings(self, name, full=False):
         return Settings(steps=300 if full else 3)

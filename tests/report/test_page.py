@@ -1,8 +1,11 @@
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
 
+from rankfall.experiments import Sweep
+from rankfall.experiments.shown import show
 from rankfall.report import reproduce, stored_names, write_page
 from rankfall.report.page import readable
 
@@ -58,6 +61,18 @@ def test_page_shows_everything_stored(tiny, tmp_path):
         assert words in reader.text
     for year in ("razin2020", "arora2018", "arora2019", "roy2007", "gunasekar2017"):
         assert year in reader.text
+
+
+def test_claims_that_do_not_apply_count_neither_way(tiny, tmp_path):
+    tiny["tiny-two"].holds = False
+    reproduce(["tiny-one", "tiny-two"], tmp_path, settings=["steps=5"])
+    reader = _read(write_page(tmp_path, stored_names(tmp_path)))
+    assert "1 of 2 claims hold; 2 more are not applicable." in reader.text
+    assert reader.text.count("not applicable") >= 3 and reader.text.count("does not hold") == 1
+    assert "At other settings: steps = 5" in reader.text
+    assert (
+        "1 of 1 claims about it hold; 1 more is not applicable." in [a for t, a in reader.tags if t == "img"][0]["alt"]
+    )
 
 
 def test_page_is_one_file_with_pictures_that_have_words(tiny, tmp_path):
@@ -130,6 +145,48 @@ def test_page_that_cannot_be_written(tiny, tmp_path):
     with pytest.raises(ValueError, match="report.html' cannot be written"):
         write_page(tmp_path, ["tiny-one"])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "tiny-one"]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A small sweep with a figure and a claim, stored as `rankfall run` stores it."""
+    out = tmp_path_factory.mktemp("swept")
+    sweep = Sweep(
+        problem={"name": "two-by-two"},
+        factorization={"name": "matrix", "scale": 0.1},
+        dynamics={"name": "gradient-descent", "step_size": 0.05},
+        stop={"steps": 3},
+        sweep={"factorization.depth": [2, 3]},
+        title="Two <depths>",
+        figure=[{"name": "losses", "x": "step", "y": "loss"}],
+        claim=[{"name": "one-step", "measure": "loss", "at": "end", "comparison": "at_most", "value": 1e-9}],
+    )
+    show(sweep, sweep.run(out, progress=False), out, lambda said: None)
+    return out
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_sweeps_stand_on_the_page_too(tiny, swept, tmp_path, inside):
+    out = tmp_path / "out"
+    shutil.copytree(swept, out / "mine" if inside else out)
+    reproduce(["tiny-one"], out)
+    reader = _read(write_page(out, ["tiny-one"]))
+    assert "2 of 3 claims hold." in reader.text and "✗ does not hold" in reader.text
+    assert "A sweep of 2 runs: factorization.depth (2) x seed (1)." in reader.text and "Two <depths>" in reader.text
+    assert [a["id"] for t, a in reader.tags if t == "section" and "id" in a] == [
+        "tiny-one",
+        "sweep-mine" if inside else "sweep",
+    ]
+    assert sum(tag == "img" for tag, _ in reader.tags) == 2
+
+
+@pytest.mark.parametrize(("file", "text"), [("claims.json", "[3]"), ("sweep.json", "{}"), ("sweep.json", "no")])
+def test_a_sweep_that_is_not_as_it_was_written_is_named(swept, tmp_path, file, text):
+    out = tmp_path / "out"
+    shutil.copytree(swept, out)
+    (out / file).write_text(text)
+    with pytest.raises(ValueError, match=rf"^out is .*out', but its {file} is not as rankfall run wrote it \("):
+        write_page(out, [])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ of the picture, and ``FALL_WITH_THE_ENTRY``: the claims that must fall when ever
 smaller.
 """
 
+import fnmatch
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -19,6 +21,7 @@ __all__ = [
     "test_lanes_may_be_missing_or_empty",
     "test_legends_lie_outside_the_data",
     "test_loss_axes_are_inverted",
+    "test_published_settings_are_those_of_claims_there_are",
     "test_reduced_forms_go_far_enough",
     "test_results_say_which_loss_and_precision_they_are_of",
     "test_the_drawing_leaves_the_data_as_they_are",
@@ -60,6 +63,14 @@ def test_results_say_which_loss_and_precision_they_are_of(stored, request):
         return
     dtypes = getattr(request.module, "DTYPES", {"float64"})
     assert (set(stored["dtype"].values) if len(dtypes) > 1 else {stored.attrs["dtype"]}) == dtypes
+
+
+def test_published_settings_are_those_of_claims_there_are(experiment, stored):
+    """What does not apply at other settings is named by patterns and keys, which nothing else compares."""
+    names = [claim.name for claim in experiment.claims(stored)]
+    for pattern, keys in experiment.published.items():
+        assert any(fnmatch.fnmatchcase(name, pattern) for name in names), pattern
+        assert keys and set(keys) <= set(experiment.settings.model_fields) - {"seed"}, pattern
 
 
 def test_reduced_forms_go_far_enough(name):

@@ -51,8 +51,8 @@ class Claim:
         The two values compared.
     tolerance : float
         Slack the comparison allowed.
-    holds : bool
-        Verdict of the comparison.
+    holds : bool or None
+        Verdict of the comparison; None where the claim does not apply, as one of published settings at others.
     control : Control or None
         Negative control with the keys ``what``, ``measured`` and ``fails``.
 
@@ -73,7 +73,7 @@ class Claim:
     expected: Value
     measured: Value
     tolerance: SupportsFloat
-    holds: Truth
+    holds: Truth | None
     control: Control | None = None
 
     def __post_init__(self) -> None:
@@ -89,8 +89,13 @@ class Claim:
         )
 
     @property
+    def applies(self) -> bool:
+        """Whether the claim speaks of what was measured: a claim that does not has neither held nor failed."""
+        return self.holds is not None
+
+    @property
     def ok(self) -> bool:
-        """Whether the claim holds and its negative control, if it has one, fails as it must."""
+        """Whether the claim applies and holds, and its negative control, if it has one, fails as it must."""
         return bool(self.holds and (self.control is None or self.control["fails"]))
 
     def to_dict(self) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def _refused(error: OSError) -> int:
 
 def _version(asked: bool) -> bool:
     if asked:
-        from ..report.reproduce import package_version
+        from ..experiments.outcome import package_version
 
         print(f"rankfall {package_version('rankfall')}")
         raise typer.Exit
@@ -137,26 +137,47 @@ def _options(
 def reproduce(
     names: Names = None,
     full: Annotated[bool, typer.Option("--full", help="Run at the size of the paper, not the reduced form.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Another setting, such as depth=5 or eps=0,0.2; NAME.KEY=VALUE for one."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Compute again what is stored.")] = False,
     out: Out = "out",
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress, only the claims and the page.")] = False,
     **files: str | None,
 ) -> int:
-    """Run the experiments of the talk, check their claims and write a page about them."""
+    """Run the experiments of the talk, check their claims and write a page about them.
+
+    What is stored already is not computed again. The reduced form, the paper's scale and each choice of other settings
+    have folders of their own: NAME, NAME@full, NAME@ and eight digits.
+    """
     from rich.console import Console
 
     from .. import talk
     from ..report import reproduce, write_page
+    from ..report.page import count
 
     console = Console(markup=False, highlight=False)
     wanted = names or list(talk.EXPERIMENTS)
-    claims = reproduce(wanted, out, full=full, console=None if quiet else console, progress=not quiet, **files)
+
+    def done(_: str) -> None:
+        # What is wrong with the page must not end what is computed; at the end it is said.
+        with contextlib.suppress(ValueError):
+            write_page(out, _stored(out))
+
+    claims = reproduce(
+        wanted, out, full=full, settings=settings or [], force=force, console=None if quiet else console,
+        progress=not quiet, done=done, **files,
+    )  # fmt: skip
     try:
         page = write_page(out, _stored(out))  # before anything is printed, which a closed pipe may end
     finally:
         print_claims(claims)
-        console.print(f"{sum(claim.ok for _, claim in claims)} of {len(claims)} claims hold.")
+        console.print(count(claim.ok if claim.applies else None for _, claim in claims))
     print(page)  # alone on a line and never wrapped, to be copied
-    return 0 if all(claim.ok for _, claim in claims) else 1
+    return 0 if all(claim.ok or not claim.applies for _, claim in claims) else 1
 
 
 @app.command(
@@ -254,29 +275,35 @@ def compare(
 ) -> int:
     """Ask whether training from smaller and smaller starts ends at the least norm; store curves and verdicts."""
     from .. import _checks
-    from ..report import store, store_comparison
+    from ..experiments import folders
+    from ..report import store_comparison
     from ..statements import compare
     from ..statements.comparison.compare import SCALES
     from .problems import key_of, problem_of
 
-    folder = store.writable(_checks.folder("out", out), ["comparison"])
+    folder = folders.writable(_checks.folder("out", out), ["comparison"])
     comparison = compare(
         problem_of(problem, extent, rank, observed), norm or ["nuclear"], depth or [2, 3], scales=scale or SCALES,
         draws=draws, kind=kind, tolerance=tolerance, loss=loss, key=key_of(seed), progress=not quiet,
     )  # fmt: skip
     stored = store_comparison(comparison, folder)  # before anything is printed, which a closed pipe may end
     _print_verdicts(comparison)
-    print(stored / store.PICTURE if (stored / store.PICTURE).exists() else stored)
+    print(stored / folders.PICTURE if (stored / folders.PICTURE).exists() else stored)
     return 0
 
 
 @app.command(epilog="Example: rankfall report --out results")
 def report(out: Out = "out") -> int:
-    """Write the page again from the results already stored."""
+    """Write the page again from the results already stored, those of sweeps too."""
+    from .. import _checks
+    from ..experiments import folders
     from ..report import write_page
+    from ..report.reading import sweeps
 
+    folder = _checks.folder("out", out)
+    folders.clear(folder)
     names = _stored(out)
-    if not names:
+    if not names and not sweeps(folder):
         raise ValueError(f"out is {out!r}, but no result is stored there; run rankfall reproduce --out {out}.")
     print(write_page(out, names))
     return 0
@@ -290,7 +317,7 @@ def info() -> int:
     import jax
 
     from .. import talk
-    from ..report.reproduce import package_version
+    from ..experiments.outcome import package_version
 
     print(f"python {platform.python_version()} on {platform.platform()}")
     for package in ("rankfall", "jax", "jaxlib", "equinox", "optax", "diffrax", "numpy", "scipy", "xarray", "h5netcdf"):
@@ -308,9 +335,10 @@ def _stored(out: str) -> list[str]:
     """List the stored results in the order of the talk, so that a page shows earlier runs too."""
     from .. import talk
     from ..report import stored_names
+    from ..report.forms import experiment_of
 
-    order = list(talk.EXPERIMENTS)
-    return [name for name in order if name in stored_names(out)]
+    found = stored_names(out)
+    return [place for name in talk.EXPERIMENTS for place in found if experiment_of(place) == name]
 
 
 def _values(claim: dict[str, Any]) -> tuple[str, str]:
@@ -365,6 +393,8 @@ def _print_verdicts(comparison: "Comparison") -> None:
 def _verdict(claim: "Claim") -> "Text":
     from rich.text import Text
 
+    if not claim.applies:
+        return Text("not applicable", style="dim")
     words = "holds" if claim.ok else "control did not fail" if claim.holds else "DOES NOT HOLD"
     return Text(words, style="green" if claim.ok else "bold red")
 

@@ -4,6 +4,7 @@ from .cell import Cell
 from .declaration import Sweep
 from .examples import EXAMPLES, example
 from .experiment import Experiment, FileOption, Settings, UserFile
+from .outcome import Outcome, Room
 from .plan import Batch, Plan
 from .registry import declared
 from .results import open_results
@@ -15,7 +16,9 @@ __all__ = [
     "Cell",
     "Experiment",
     "FileOption",
+    "Outcome",
     "Plan",
+    "Room",
     "Rooms",
     "Settings",
     "Sweep",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,29 @@ class Settings(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
+
+    def completed(self, table: dict[str, Any], changed: Set[str]) -> dict[str, Any]:
+        """Fit settings that go with others to those that were changed; as they are, unless a class says more.
+
+        Parameters
+        ----------
+        table : dict
+            All settings, those that were changed with their new values.
+        changed : set of str
+            Names of these.
+
+        Returns
+        -------
+        dict
+            What is validated.
+
+        Examples
+        --------
+        >>> Settings(seed=3).completed({"seed": 4}, {"seed"})
+        {'seed': 4}
+        """
+        del changed
+        return table
 
     def files(self) -> dict[str, str]:
         """Names and hashes of the user's files, as attributes of what is stored."""
@@ -119,7 +142,9 @@ class Experiment:
 
     ``compute(settings, progress)`` returns the dataset that is stored; ``claims(dataset)`` sees nothing else.
     ``takes`` lists the files that a user can bring. ``statement`` is the name under which ``verify`` checks the claims
-    anew, at the size of the table ``[verify]`` of the settings; without one it does not.
+    anew, at the size of the table ``[verify]`` of the settings; without one it does not. ``published`` says which
+    claims speak of published settings only: by name or pattern (``rank-*``), the settings at whose other values they do
+    not apply.
     """
 
     name: str
@@ -130,3 +155,4 @@ class Experiment:
     claims: Callable[[xr.Dataset], list[Claim]]
     takes: tuple[FileOption, ...] = ()
     statement: str | None = None
+    published: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

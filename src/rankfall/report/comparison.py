@@ -4,8 +4,8 @@ import dataclasses
 import math
 from pathlib import Path
 
+from ..experiments import folders
 from ..statements import Comparison
-from . import store
 
 NAME = "comparison"
 
@@ -41,13 +41,13 @@ def store_comparison(comparison: Comparison, out: Path) -> Path:
     ...     sorted(path.name for path in folder.iterdir())
     ['data.nc', 'figure.png', 'figure.svg', 'verdicts.json']
     """
-    store.writable(out, [NAME])
-    with store.whole(out, NAME) as folder:
-        store.write_data(comparison.data, folder)
+    folders.writable(out, [NAME])
+    with folders.whole(out, NAME) as folder:
+        folders.write_data(comparison.data, folder)
         rows = [{k: _plain(v) for k, v in dataclasses.asdict(one).items()} for one in comparison.verdicts]
-        store.write_list(rows, folder / store.VERDICTS)
-        trouble = store.write_figure(comparison.figure, folder)
-    store.tell(NAME, trouble)
+        folders.write_list(rows, folder / folders.VERDICTS)
+        trouble = folders.write_figure(comparison.figure, folder)
+    folders.tell(NAME, trouble)
     return out / NAME
 
 

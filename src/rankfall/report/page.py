@@ -1,25 +1,21 @@
 """One page with every stored result on it, in one file that needs nothing else."""
 
 import base64
-import dataclasses
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import xarray as xr
+from typing import Any
 
 from .. import _checks
-from ..claims import Claim, Control
-from .store import CLAIMS, DATA, PICTURE, storing
+from ..experiments.folders import storing
+from .reading import Result, read, sweeps
 
 TITLE = "Which solution does gradient descent pick?"
 COLUMNS = ("Statement", "Source", "Expected", "Measured", "Tolerance", "Verdict", "Control")
-FIELDS = {field.name for field in dataclasses.fields(Claim)}
 WORDS = {"inf": "∞", "-inf": "−∞", "nan": "not a number"}
 
 INTRODUCTION = """\
@@ -59,42 +55,6 @@ details { margin: 1rem 0; } summary { cursor: pointer; }
 """
 
 
-class Result(NamedTuple):
-    """What the page shows of a stored result."""
-
-    name: str
-    claims: list[dict[str, Any]]
-    attrs: dict[str, Any]
-    picture: bytes | None
-
-
-def stored_names(out: str | os.PathLike[str]) -> list[str]:
-    """Names of the results stored in a folder.
-
-    Parameters
-    ----------
-    out : path
-        Folder of the results.
-
-    Returns
-    -------
-    list of str
-        Folders that hold a complete result, in alphabetical order.
-
-    Raises
-    ------
-    ValueError
-        If ``out`` is no path.
-
-    Examples
-    --------
-    >>> stored_names("no/such/folder")
-    []
-    """
-    found = _checks.folder("out", out).glob(f"[!.]*/{DATA}")
-    return sorted(path.parent.name for path in found if not _missing(path.parent))
-
-
 def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
     """Write ``out/report.html`` from what is stored in ``out``; nothing is computed again.
 
@@ -103,7 +63,7 @@ def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
     out : path
         Folder of the results.
     names : sequence of str
-        Which of them to show, in this order.
+        Which of them to show, in this order; figures and claims of sweeps in the folder come after them.
 
     Returns
     -------
@@ -124,7 +84,8 @@ def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
     'report.html'
     """
     folder = _checks.folder("out", out)
-    results = [_read(folder, name) for name in _checks.sequence("names", names, "a list of names of stored results")]
+    results = [read(folder, name) for name in _checks.sequence("names", names, "a list of names of stored results")]
+    results += sweeps(folder)
     page, partial = folder / "report.html", folder / f".report.partial-{os.getpid()}"
     with storing(folder):
         try:
@@ -135,47 +96,8 @@ def write_page(out: str | os.PathLike[str], names: Sequence[str]) -> Path:
     return page
 
 
-def _missing(folder: Path) -> list[str]:
-    return [file for file in (DATA, CLAIMS) if not (folder / file).is_file()]
-
-
-def _read(out: Path, name: object) -> Result:
-    """Read a stored result, and refuse what is not as `reproduce` wrote it."""
-    if not isinstance(name, str):
-        raise ValueError(f"names holds {_checks.shortened(name)}, but must hold names of stored results.")
-    place, again = out / name, f"run rankfall reproduce {name} --out {out}"
-    if missing := _missing(place):
-        raise ValueError(
-            f"out/NAME is {str(place)!r}, but holds no complete result ({', '.join(missing)} missing); {again}."
-        )
-    file = CLAIMS
-    try:
-        claims = json.loads((place / CLAIMS).read_text(encoding="utf-8"))
-        if not isinstance(claims, list) or not all(map(_is_claim, claims)):
-            raise ValueError("no list of claims")
-        file = DATA
-        with xr.open_dataset(place / DATA, engine="h5netcdf") as stored:
-            attrs = dict(stored.attrs)
-        file = PICTURE
-        drawn = (place / PICTURE).is_file()
-        return Result(name, claims, attrs, (place / PICTURE).read_bytes() if drawn else None)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:80]
-        raise ValueError(
-            f"out/NAME is {str(place)!r}, but its {file} is not as reproduce wrote it ({reason}); delete the folder "
-            f"and {again}."
-        ) from None
-
-
-def _is_claim(entry: object) -> bool:
-    if not isinstance(entry, dict) or set(entry) != FIELDS:
-        return False
-    control = entry["control"]
-    return control is None or (isinstance(control, dict) and set(control) == set(Control.__annotations__))
-
-
 def _page(results: Sequence[Result]) -> str:
-    verdicts = [_ok(claim) for result in results for claim in result.claims]
+    claims = [claim for result in results for claim in result.claims]
     sections = "".join(map(_section, results))
     bibliography = resources.files("rankfall.report").joinpath("references.bib").read_text(encoding="utf-8")
     return (
@@ -183,34 +105,71 @@ def _page(results: Sequence[Result]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{TITLE}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{TITLE}</h1>\n{INTRODUCTION}"
-        f'<p class="summary">{sum(verdicts)} of {len(verdicts)} claims hold.</p>\n'
+        f'<p class="summary">{count(map(_verdict_of, claims))}</p>\n'
         f"{sections}<section>\n<h2>What this rests on</h2>\n<pre>{escape(bibliography)}</pre>\n</section>\n"
         "</main>\n</body>\n</html>\n"
     )
 
 
-def _ok(claim: dict[str, Any]) -> bool:
-    """Whether a stored claim holds and its control, if it has one, fails; as ``Claim.ok``."""
+def count(verdicts: Iterable[bool | None]) -> str:
+    """Say how many claims hold, of those that apply.
+
+    Parameters
+    ----------
+    verdicts : iterable of bool or None
+        Whether each holds; None of one that does not apply.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> count([True, False, None])
+    '1 of 2 claims hold; 1 more is not applicable.'
+    """
+    listed = list(verdicts)
+    applying = [one for one in listed if one is not None]
+    rest = len(listed) - len(applying)
+    tail = f"; {rest} more {'is' if rest == 1 else 'are'} not applicable" if rest else ""
+    return f"{sum(applying)} of {len(applying)} claims hold{tail}."
+
+
+def _verdict_of(claim: dict[str, Any]) -> bool | None:
+    """Whether a stored claim holds and its control, if it has one, fails; None if it does not apply."""
+    if claim["holds"] is None:
+        return None
     return bool(claim["holds"] and (claim["control"] is None or claim["control"]["fails"]))
 
 
 def _section(result: Result) -> str:
     name, claims, attrs = escape(result.name), result.claims, result.attrs
     title = str(attrs.get("title", result.name))
-    count = f"{sum(map(_ok, claims))} of {len(claims)} claims about it hold"
-    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
+    counted = count(map(_verdict_of, claims)).replace("claims hold", "claims about it hold").rstrip(".")
+    changes = f"<p>At other settings: <code>{escape(str(attrs['changed']))}</code></p>\n" if "changed" in attrs else ""
+    words = f"Plot of the {'sweep' if _is_sweep(result) else 'experiment'} {name}: {escape(title)}; {counted}."
+    pictures = "\n".join(_picture(content, words) for content in result.pictures)
+    if not pictures and not _is_sweep(result):
+        pictures = "<p>Its picture could not be drawn.</p>"
     return (
         f'<section id="{name}">\n<h2>{escape(title)}</h2>\n'
-        f"<p>{escape(str(attrs.get('question', '')))}</p>\n"
-        f"{_picture(result.picture, f'Plot of the experiment {name}: {escape(title)}; {count}.')}\n"
-        f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{''.join(map(_row, claims))}</tbody>\n</table>\n"
-        f"{_details(attrs)}</section>\n"
+        f"<p>{escape(str(attrs.get('question', '')))}</p>\n{changes}{pictures}\n"
+        f"{_table(claims)}{_details(attrs)}</section>\n"
     )
 
 
-def _picture(content: bytes | None, words: str) -> str:
-    if content is None:
-        return "<p>Its picture could not be drawn.</p>"
+def _is_sweep(result: Result) -> bool:
+    return "experiment" not in result.attrs
+
+
+def _table(claims: Sequence[dict[str, Any]]) -> str:
+    if not claims:
+        return ""
+    head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{''.join(map(_row, claims))}</tbody>\n</table>\n"
+
+
+def _picture(content: bytes, words: str) -> str:
     encoded = base64.b64encode(content).decode("ascii")
     return f'<figure><img src="data:image/png;base64,{encoded}" alt="{words}"></figure>'
 
@@ -230,7 +189,10 @@ def _row(claim: dict[str, Any]) -> str:
 
 
 def _verdict(claim: dict[str, Any]) -> str:
-    if _ok(claim):
+    verdict = _verdict_of(claim)
+    if verdict is None:
+        return '<span class="verdict">not applicable</span>'
+    if verdict:
         return '<span class="verdict holds">✓ holds</span>'
     words = "its control did not fail" if claim["holds"] else "does not hold"
     return f'<span class="verdict fails">✗ {words}</span>'

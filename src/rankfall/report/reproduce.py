@@ -3,20 +3,17 @@
 import contextlib
 import difflib
 import os
-import platform
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from .. import _checks
 from ..claims import Claim
-from ..experiments import Settings
-from . import store
+from ..experiments import Settings, folders
+from ..experiments.changes import changed, parse
+from ..experiments.outcome import computed, verdicts
+from . import forms
 
 
 def reproduce(
@@ -24,14 +21,20 @@ def reproduce(
     out: str | os.PathLike[str],
     *,
     full: bool = False,
+    settings: Sequence[str] = (),
+    force: bool = False,
     console: Console | None = None,
     progress: bool = True,
+    done: Callable[[str], object] | None = None,
     **files: str | Path | None,
 ) -> list[tuple[str, Claim]]:
-    """Run experiments, and store of each the data, the figure and the claims in ``out/NAME``.
+    """Run experiments, and store of each the data, the figure and the claims in a folder of its own.
 
-    A folder appears complete or not at all: an earlier result stays until the new one is whole. A picture that cannot
-    be drawn is missing, with a warning.
+    The reduced form is in ``out/NAME``, the paper's scale in ``out/NAME@full``, and what runs at any other settings, or
+    on files of your own, in ``out/NAME@`` with eight digits of the settings' hash: none takes the place of another. A
+    result of the same settings, files and version of the package is not computed again. A folder appears complete or
+    not at all: an earlier result stays until the new one is whole. A picture that cannot be drawn is missing, with a
+    warning.
 
     Parameters
     ----------
@@ -41,10 +44,17 @@ def reproduce(
         Folder of the results, made if it is missing.
     full : bool, default False
         Whether to run at the size of the paper rather than the reduced form.
+    settings : sequence of str, optional
+        Other settings, ``KEY=VALUE`` or ``NAME.KEY=VALUE``: ``["depth=5", "eps=0,0.2"]``. Claims that speak of
+        published settings only do not apply to them.
+    force : bool, default False
+        Whether to compute again what is stored already.
     console : rich.console.Console, optional
         Where to say what runs and how long it took; without one nothing is said.
     progress : bool, default True
         Whether experiments show a bar on stderr.
+    done : callable, optional
+        Called with the name of each experiment once its result is in its place.
     **files : path
         Files of your own for the experiments to work on, each under the name of the option that an experiment declares:
         ``targets="my_targets.npz"``. ``rankfall reproduce --help`` tells what there is.
@@ -57,8 +67,9 @@ def reproduce(
     Raises
     ------
     ValueError
-        If a name is unknown, ``out`` is no path or cannot be written, or ``out/NAME`` holds something else than a
-        result; if a file cannot be read or does not fit, or an experiment takes none of that name.
+        If a name is unknown, ``out`` is no path or cannot be written, or the folder of a result holds something else;
+        if an experiment has no such setting, or cannot be run at it; if a file cannot be read or does not fit, or an
+        experiment takes none of that name.
 
     Examples
     --------
@@ -69,19 +80,29 @@ def reproduce(
     True
     """
     names = _known(names)
-    _checks.flag("full", full)
-    _checks.flag("progress", progress)
+    for flag, value in (("full", full), ("force", force), ("progress", progress)):
+        _checks.flag(flag, value)
     if console is not None and not isinstance(console, Console):
         raise ValueError(f"console is {_checks.shortened(console)}, but must be a rich.console.Console or None.")
-    settings = _settings(names, full, files)
-    folder = store.writable(_checks.folder("out", out), names)
+    chosen = _settings(names, full, settings, files)
+    places = {name: forms.place_of(name, one, full) for name, one in chosen.items()}
+    folder = folders.writable(_checks.folder("out", out), list(places.values()))
     say = _teller(console)
     results: list[tuple[str, Claim]] = []
     for name in names:
-        say(f"{name}: running ...")
-        claims, seconds = _run(name, folder, settings[name], full, progress)
-        say(f"{name}: {seconds:.1f} s")
+        place = folder / places[name]
+        claims = None if force else forms.stored_claims(name, place, chosen[name])
+        if claims is None:
+            if not force:
+                forms.make_room(name, place, chosen[name])
+            say(f"{name}: running ...")
+            claims, seconds = _run(name, place, chosen[name], full, progress)
+            say(f"{name}: {seconds:.1f} s")
+        else:
+            say(f"{name}: stored already in {place}")
         results += [(name, claim) for claim in claims]
+        if done is not None:
+            done(name)
     return results
 
 
@@ -97,11 +118,15 @@ def _teller(console: Console | None) -> Callable[[str], None]:
     return say
 
 
-def _settings(names: list[str], full: bool, files: dict[str, str | Path | None]) -> dict[str, Settings]:
-    """Load the settings of every experiment, the user's files read and checked."""
+def _settings(
+    names: list[str], full: bool, words: Sequence[str], files: dict[str, str | Path | None]
+) -> dict[str, Settings]:
+    """Load the settings of every experiment, other values put in, the user's files read and checked."""
     from .. import talk
 
     settings = {name: talk.EXPERIMENTS.settings(name, full) for name in names}
+    changes = parse(words, settings)
+    settings = {name: changed(name, one, changes[name]) for name, one in settings.items()}
     taken = talk.EXPERIMENTS.files()
     for option, file in files.items():
         if file is None:
@@ -122,69 +147,18 @@ def _settings(names: list[str], full: bool, files: dict[str, str | Path | None])
     return settings
 
 
-def _run(name: str, out: Path, settings: Settings, full: bool, progress: bool) -> tuple[list[Claim], float]:
+def _run(name: str, place: Path, settings: Settings, full: bool, progress: bool) -> tuple[list[Claim], float]:
     """Compute one experiment into a sibling folder, and put that in its place once it is whole."""
     from .. import talk
 
-    experiment = talk.EXPERIMENTS[name]
-    with store.whole(out, name) as partial:
-        began = time.perf_counter()
-        dataset = experiment.compute(settings, progress)
-        seconds = time.perf_counter() - began
-        described = {"experiment": name, "title": experiment.title, "question": experiment.question}
-        dataset.attrs |= described | _provenance(settings, full, seconds)
-        stored = store.write_data(dataset, partial)
-        claims = experiment.claims(stored)
-        store.write_list([claim.to_dict() for claim in claims], partial / store.CLAIMS)
-        trouble = store.write_figure(lambda: talk.EXPERIMENTS.draw(name, stored), partial)
-    store.tell(name, trouble)
-    return claims, seconds
-
-
-def _provenance(settings: Settings, full: bool, seconds: float) -> dict[str, Any]:
-    """How a data set was made: attributes that every netCDF reader can show."""
-    import jax
-    import numpy as np
-
-    device = jax.devices()[0]
-    return {
-        "rankfall_version": package_version("rankfall"),
-        "form": "full" if full else "reduced",
-        "seed": settings.seed,
-        "settings": settings.model_dump_json(),
-        **settings.files(),
-        "jax_version": jax.__version__,
-        "numpy_version": np.__version__,
-        "device": f"{device.platform}: {device.device_kind}",
-        "python_version": platform.python_version(),
-        "platform": platform.platform(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-    }
-
-
-def package_version(package: str) -> str:
-    """Version of an installed package, or words for none.
-
-    Parameters
-    ----------
-    package : str
-        Name of the distribution.
-
-    Returns
-    -------
-    str
-        Its version.
-
-    Examples
-    --------
-    >>> package_version("no-such-package-here")
-    'not installed'
-    """
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+    with folders.whole(place.parent, place.name) as unfinished:
+        dataset = computed(talk.EXPERIMENTS, name, settings, full, progress)
+        stored = folders.write_data(dataset, unfinished)
+        claims = verdicts(talk.EXPERIMENTS, name, settings, stored)
+        folders.write_list([claim.to_dict() for claim in claims], unfinished / folders.CLAIMS)
+        trouble = folders.write_figure(lambda: talk.EXPERIMENTS.draw(name, stored), unfinished)
+    folders.tell(name, trouble)
+    return claims, dataset.attrs["seconds"]
 
 
 def _known(names: Sequence[str]) -> list[str]:

@@ -177,4 +177,10 @@ EXPERIMENT = Experiment(
     settings=AnyNorm,
     compute=compute,
     claims=claims,
+    published={
+        "every-norm-leaves-its-minimum": ("norms", "scale", "loss"),
+        "one-rate-for-all": ("norms", "scale", "loss"),
+        "minimisers-are-near": ("norms",),
+        "where-it-is-proved": ("scale",),
+    },
 )

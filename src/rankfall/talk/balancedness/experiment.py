@@ -251,4 +251,9 @@ EXPERIMENT = Experiment(
     settings=Balancedness,
     compute=compute,
     claims=claims,
+    published={
+        "crossing-*": ("alpha", "imbalances"),
+        "depth-*-bears-*": ("alpha", "imbalances"),
+        "rounding-is-imbalance-enough": ("alpha", "loss"),
+    },
 )

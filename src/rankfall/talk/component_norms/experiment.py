@@ -204,4 +204,8 @@ EXPERIMENT = Experiment(
     settings=ComponentNorms,
     compute=compute,
     claims=claims,
+    published=dict.fromkeys(
+        ("one-after-another", "no-more-than-needed", "all-that-are-needed", "error-falls-with-the-start"),
+        ("order", "extent", "norms", "components", "share", "factor_std", "loss"),
+    ),
 )

@@ -186,4 +186,5 @@ EXPERIMENT = Experiment(
     settings=Convergence,
     compute=compute,
     claims=claims,
+    published={"every-alpha-converges": ("loss",), "entry-grows-like-the-cube-root-of-time": ("loss",)},
 )

@@ -167,4 +167,9 @@ EXPERIMENT = Experiment(
     settings=DepthLaw,
     compute=compute,
     claims=claims,
+    published={
+        "law-depth-*": ("scales",),
+        "exponent-of-real-depths": ("depths", "scales", "loss"),
+        "determinant-depth-2": ("scales",),
+    },
 )

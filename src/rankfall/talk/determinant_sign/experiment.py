@@ -310,4 +310,11 @@ EXPERIMENT = Experiment(
     settings=DeterminantSign,
     compute=compute,
     claims=claims,
+    published={
+        "right-half-grows": ("depths", "rates"),
+        "sign-is-kept": ("depths", "rates"),
+        "small-imbalance-keeps-sign": ("depths", "rates", "small_scale"),
+        "descent-unbalances-by-its-step": ("step_sizes", "small_scale"),
+        "smaller-steps-keep-sign-longer": ("step_sizes", "small_scale", "patience"),
+    },
 )

@@ -160,4 +160,19 @@ EXPERIMENT = Experiment(
     settings=ExactRecovery,
     compute=compute,
     claims=claims,
+    published={
+        "recovered-from-enough": ("extent", "rank", "multiples", "depth", "scale", "loss", "steps", "recovered"),
+        "more-observations-more-recovery": (
+            "extent",
+            "rank",
+            "multiples",
+            "depth",
+            "scale",
+            "loss",
+            "steps",
+            "recovered",
+        ),
+        "training-needs-fewer": ("extent", "rank", "multiples", "depth", "scale", "loss", "steps", "recovered"),
+        "zeros-are-no-completion": ("extent", "rank", "multiples"),
+    },
 )

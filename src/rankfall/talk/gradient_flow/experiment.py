@@ -208,4 +208,5 @@ EXPERIMENT = Experiment(
     settings=GradientFlow,
     compute=compute,
     claims=claims,
+    published={"descent-*": ("scale", "descent_rates", "descent_steps")},
 )

@@ -307,4 +307,9 @@ EXPERIMENT = Experiment(
     settings=Hierarchical,
     compute=compute,
     claims=claims,
+    published={
+        "matrix-*": ("rank", "share", "target_seed", "matrix_extent", "depth", "matrix_std", "loss"),
+        "CP-*": ("rank", "share", "target_seed", "cp_extent", "components", "cp_std", "loss"),
+        "hierarchical-*": ("rank", "share", "target_seed", "hierarchical_extent", "width", "hierarchical_std", "loss"),
+    },
 )

@@ -222,5 +222,21 @@ EXPERIMENT = Experiment(
     settings=MappingRank,
     compute=compute,
     claims=claims,
+    published=dict.fromkeys(
+        ("*-keeps-the-rank", "*-completes", "*-cp-rank", "by-heart"),
+        (
+            "templates",
+            "share",
+            "width",
+            "hidden_layers",
+            "circuit_components",
+            "circuit_widths",
+            "small",
+            "large",
+            "loss",
+            "steps",
+            "rtol",
+        ),
+    ),
     statement="hypothesis",
 )

@@ -128,4 +128,7 @@ EXPERIMENT = Experiment(
     settings=NormOfRegression,
     compute=compute,
     claims=claims,
+    published=dict.fromkeys(
+        ("min-l2-from-zero", "limit-from-w0", "weight-decay"), ("observations", "features", "weight_decay", "steps")
+    ),
 )

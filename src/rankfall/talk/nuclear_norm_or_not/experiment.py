@@ -249,5 +249,6 @@ EXPERIMENT = Experiment(
     settings=NuclearNormOrNot,
     compute=compute,
     claims=claims,
+    published={"*": ("extent", "rank", "observed", "depths", "scales", "rule", "learning_rate", "loss", "steps")},
     statement="nuclear-norm",
 )

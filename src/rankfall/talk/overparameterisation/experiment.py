@@ -262,4 +262,5 @@ EXPERIMENT = Experiment(
     settings=Overparameterisation,
     compute=compute,
     claims=claims,
+    published={"*": ("tensor", "matrix", "loss", "steps")},
 )

@@ -1,14 +1,15 @@
 """Robustness: other observed values, and the unobserved entry in the other positions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pydantic
 import xarray as xr
 
 from ... import theory
-from ..._types import Array
+from ..._types import Array, Self
 from ...claims import Claim, at_least, at_most
 from ...dynamics import Record, Stop
 from ...dynamics.lanes import join, lanes_of, last, run_all, run_lanes, signed_starts
@@ -39,6 +40,22 @@ class Perturbation(Settings):
     steps: int
     position_loss: float
     levels: int
+
+    @pydantic.model_validator(mode="after")
+    def _one_loss_each(self) -> Self:
+        if len(self.eps) != len(self.losses):
+            raise ValueError(f"losses has {len(self.losses)} values, but eps has {len(self.eps)}; give one for each.")
+        return self
+
+    def completed(self, table: dict[str, Any], changed: Set[str]) -> dict[str, Any]:
+        """Give other eps the target loss of the nearest one so far that is not above them."""
+        numbers = all(isinstance(eps, int | float) for eps in table["eps"])
+        if "eps" not in changed or "losses" in changed or not numbers:
+            return table
+        known = sorted(zip(self.eps, self.losses, strict=True))
+        return table | {
+            "losses": [([x for e, x in known if e <= abs(eps)] or [known[0][1]])[-1] for eps in table["eps"]]
+        }
 
 
 def compute(settings: Perturbation, progress: bool) -> xr.Dataset:
@@ -158,4 +175,5 @@ EXPERIMENT = Experiment(
     settings=Perturbation,
     compute=compute,
     claims=claims,
+    published={"limit-eps-*": ("z", "z_prime", "losses", "steps")},
 )

@@ -202,4 +202,8 @@ EXPERIMENT = Experiment(
     settings=RankOfData,
     compute=compute,
     claims=claims,
+    published=dict.fromkeys(
+        ("low-rank-fits-the-original", "so-for-every-class", "random-data-need-more", "carries-over"),
+        ("train_images", "test_images", "ranks", "compared", "steps", "learning_rate", "spread"),
+    ),
 )

@@ -212,4 +212,5 @@ EXPERIMENT = Experiment(
     settings=SingularValues,
     compute=compute,
     claims=claims,
+    published={"deeper-is-lower-rank": ("rows", "rank", "observed", "scale", "horizons"), "equation-*": ("spacing",)},
 )

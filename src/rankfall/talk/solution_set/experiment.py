@@ -151,4 +151,5 @@ EXPERIMENT = Experiment(
     settings=SolutionSet,
     compute=compute,
     claims=claims,
+    published={"suboptimality-falls": ("largest", "points")},
 )

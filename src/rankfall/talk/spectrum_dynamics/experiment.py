@@ -385,6 +385,28 @@ EXPERIMENT = Experiment(
     settings=SpectrumDynamics,
     compute=compute,
     claims=claims,
+    published=dict.fromkeys(
+        (
+            "one-after-another",
+            "few-at-half-the-loss",
+            "gradient-is-diagonal",
+            "deeper-leaves-less-behind",
+            "deep-is-completed",
+        ),
+        (
+            "extent",
+            "rank",
+            "observed",
+            "depths",
+            "scale",
+            "large_scale",
+            "loss",
+            "ratings_depths",
+            "ratings_alpha",
+            "ratings_loss",
+            "ratings_steps",
+        ),
+    ),
     takes=(
         FileOption(
             name="movielens",

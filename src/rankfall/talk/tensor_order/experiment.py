@@ -257,6 +257,9 @@ def experiment(order: int, published: str) -> Experiment:
         settings=TensorOrder,
         compute=compute,
         claims=claims,
+        published={
+            "rank-*": ("extent", "ranks", "components", "observed", "factor_std", "large_std", "loss", "steps", "rtol")
+        },
         takes=(TARGETS,),
     )
 

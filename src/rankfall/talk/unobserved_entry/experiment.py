@@ -158,4 +158,5 @@ EXPERIMENT = Experiment(
     settings=UnobservedEntry,
     compute=compute,
     claims=claims,
+    published={"growth-depth-*": ("curves", "steps")},
 )

@@ -1,7 +1,10 @@
-"""Results on disk: each in a folder of its own, whole or not at all."""
+"""Results of experiments on disk: each in a folder of its own, whole or not at all."""
 
+import contextlib
+import importlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -13,29 +16,106 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from ..experiments.disk import Unwritable, storing
 from ..plots import NotDrawn, import_matplotlib
+from .disk import Unwritable, storing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DATA, CLAIMS, VERDICTS, PICTURE, VECTORS = "data.nc", "claims.json", "verdicts.json", "figure.png", "figure.svg"
 FILES = frozenset({DATA, CLAIMS, VERDICTS, PICTURE, VECTORS})
+# Not "partial", which sweeps in the same folder call theirs: whoever runs one clears such away.
+UNFINISHED = "unfinished"
+_LEFT = re.compile(rf"\.(?P<name>.+)\.(?P<kind>{UNFINISHED}|partial|old)-\d+")
 
 
 @contextmanager
 def whole(out: Path, name: str) -> Iterator[Path]:
     """Give a folder beside ``out/NAME`` to write into, and put it in its place once all is written."""
-    partial = out / f".{name}.partial-{os.getpid()}"
-    _remove(partial)
+    unfinished = out / f".{name}.{UNFINISHED}-{os.getpid()}"
+    _remove(unfinished)
     try:
         with storing(out):
-            partial.mkdir()
-        yield partial
+            unfinished.mkdir()
+        with _held(unfinished):
+            yield unfinished
         with storing(out):
-            _put(partial, out / name)
+            _put(unfinished, out / name)
     finally:
-        _remove(partial)
+        _remove(unfinished)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder, where the system has such; it is taken back from a process that ends in any way."""
+    number = os.open(folder, os.O_RDONLY) if _fcntl() is not None else None
+    try:
+        if number is not None:
+            with contextlib.suppress(OSError):
+                _fcntl().flock(number, _fcntl().LOCK_SH)
+        yield
+    finally:
+        if number is not None:
+            os.close(number)
+
+
+def _fcntl() -> Any:
+    """Return the module of locks, or None on Windows, which cannot lock a folder."""
+    try:
+        return importlib.import_module("fcntl")
+    except ModuleNotFoundError:
+        return None
+
+
+def clear(out: Path) -> None:
+    """Take away what processes that are gone have left in the folder of the results.
+
+    A result that was set aside when its process ended goes back to its place. Only what has the names and the files of
+    results is touched. Where folders cannot be locked, all of it stays.
+    """
+    for left in sorted(out.glob(".*-*")) if out.is_dir() else []:
+        match = _LEFT.fullmatch(left.name)
+        if match is None or left.is_symlink() or not _abandoned(left):
+            continue
+        place = out / match["name"]
+        with contextlib.suppress(OSError):
+            if match["kind"] == "old" and not place.exists():
+                left.rename(place)
+            elif left.is_dir():
+                _remove(left)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _abandoned(left: Path) -> bool:
+    """Whether a folder of a result, or a page, is in nobody's hands."""
+    fcntl = _fcntl()
+    if fcntl is None or (left.is_dir() and {path.name for path in left.iterdir()} - FILES):
+        return False
+    if left.is_file() and not left.name.startswith(".report.partial-"):
+        return False
+    try:
+        number = os.open(left, os.O_RDONLY)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(number)
+    except OSError:
+        return False
+    return not _lives(int(left.name.rpartition("-")[2]))
+
+
+def _lives(process: int) -> bool:
+    """Whether another process of this machine has that number: its folder may not be locked yet."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write_data(dataset: xr.Dataset, folder: Path) -> xr.Dataset:
@@ -46,6 +126,20 @@ def write_data(dataset: xr.Dataset, folder: Path) -> xr.Dataset:
             (folder / DATA).write_bytes(content)
         with xr.open_dataset(folder / DATA, engine="h5netcdf") as file:
             return file.load()
+
+
+def read_data(folder: Path) -> xr.Dataset | None:
+    """Read the dataset of a stored result; None where there is none, or none that can be read."""
+    try:
+        with xr.open_dataset(folder / DATA, engine="h5netcdf") as file:
+            return file.load()
+    except Exception:  # HDF5 has errors of many kinds for a file that is damaged
+        return None
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder has the data and the claims of a result."""
+    return all((folder / file).is_file() for file in (DATA, CLAIMS))
 
 
 def write_list(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -112,6 +206,7 @@ def writable(out: Path, names: Sequence[str]) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
+        clear(out)
         for name in names:
             _replaceable(out / name)
     return out
