@@ -60,8 +60,16 @@ def signed_log_det(factors: Sequence[Any]) -> tuple[Scalars, Scalars]:
         # xp.zeros in the factors' own precision: the product has rank below its size, whatever the entries.
         return xp.zeros(batch, chain[0].dtype), xp.full(batch, -xp.inf, chain[0].dtype)
     squares = chain if all(w.shape[-2:] == (rows, rows) for w in chain) else _qr_chain(chain)
-    signs, logs = _sign_log(xp.stack(squares))  # together: many times as many equations were to be compiled
-    return xp.prod(signs, axis=0), xp.sum(logs, axis=0)
+    if rows == 2:
+        # Together: so many times fewer equations are compiled. Larger ones must not be: of several matrices at once
+        # LAPACK in jaxlib waits for threads that two such calls take from each other for good.
+        signs, logs = _sign_log(xp.stack(squares))
+        return xp.prod(signs, axis=0), xp.sum(logs, axis=0)
+    parts = [_sign_log(w) for w in squares]
+    sign, log_abs = parts[0]
+    for s, v in parts[1:]:
+        sign, log_abs = sign * s, log_abs + v
+    return sign, log_abs
 
 
 @usual_errors()
