@@ -91,7 +91,7 @@ def test_status_is_one_when_a_claim_does_not_hold(file, out, capsys):
 def test_plan_says_how_much_there_is_and_trains_nothing(file, tmp_path, capsys):
     assert main(["run", str(file), "--plan", "--out", str(tmp_path / "new"), "--set", "seeds=3"]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("6 runs; 6 to train in 1 batches of 1 kinds, about ")
+    assert first.startswith("6 runs; 6 to train in 1 batch of 1 kind, about ")
     assert second.startswith("about ") and second.endswith(" s")
     assert not (tmp_path / "new").exists()
 

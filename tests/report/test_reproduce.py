@@ -186,12 +186,12 @@ def _changed_attrs(place, **attrs):
     data.assign_attrs(attrs).to_netcdf(place / "data.nc", engine="h5netcdf")
 
 
-@pytest.mark.parametrize("harm", ["version", "torn", "half"])
+@pytest.mark.parametrize("harm", ["version", "source", "torn", "half"])
 def test_a_result_of_another_version_or_a_damaged_one_is_computed_again(tiny, tmp_path, harm):
     reproduce(["tiny-one"], tmp_path)
     place = tmp_path / "tiny-one"
-    if harm == "version":
-        _changed_attrs(place, rankfall_version="0.0.1")
+    if harm in ("version", "source"):
+        _changed_attrs(place, **{f"rankfall_{harm}": "0.0.1"})
     elif harm == "torn":
         (place / "data.nc").write_bytes((place / "data.nc").read_bytes()[:1000])
     else:

@@ -77,10 +77,9 @@ class Plan:
     def __str__(self) -> str:
         left = self.runs - self.stored
         stored = f", {self.stored:,} of them stored" if self.stored else ""
-        return (
-            f"{self.runs:,} runs{stored}; {left:,} to train in {len(self.batches):,} batches of {self.shapes:,} kinds, "
-            f"about {max(1, round(self.bytes / 2**20)):,} MB"
-        )
+        batches, kinds = _count(len(self.batches), "batch", "batches"), _count(self.shapes, "kind")
+        memory = max(1, round(self.bytes / 2**20))
+        return f"{_count(self.runs, 'run')}{stored}; {left:,} to train in {batches} of {kinds}, about {memory:,} MB"
 
     def seconds(self) -> tuple[float, bool]:
         """Estimate the time that training takes, from the first, the middle and the last run of the largest batch.
@@ -119,6 +118,10 @@ class Plan:
         timed = lanes.trained(cells, stop=dataclasses.replace(capped, seconds=_SECONDS / 2), progress=False)
         speed = _steps(timed).sum() / timed.seconds
         return float(compiled * self.shapes + (self.runs - self.stored) * _steps(steps).mean() / speed), ended
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _steps(run: Run) -> np.ndarray:

@@ -5,7 +5,7 @@ from pathlib import Path
 from ..claims import Claim
 from ..experiments import Settings, folders
 from ..experiments.changes import digest
-from ..experiments.outcome import package_version, verdicts
+from ..experiments.outcome import package_version, source_digest, verdicts
 
 FULL = "full"
 
@@ -48,7 +48,7 @@ def experiment_of(place: str) -> str:
 
 
 def stored_claims(name: str, place: Path, settings: Settings) -> list[Claim] | None:
-    """Claims of a result that is stored already; None if it is not, or is of other settings or another version.
+    """Claims of a result that is stored already; None if it is not, or is of other settings or of other code.
 
     A picture that could not be drawn then is tried again.
     """
@@ -56,8 +56,10 @@ def stored_claims(name: str, place: Path, settings: Settings) -> list[Claim] | N
 
     if not folders.is_complete(place) or (dataset := folders.read_data(place)) is None:
         return None
-    same = dataset.attrs.get("rankfall_version") == package_version("rankfall")
-    if not same or _digest(dataset.attrs) != digest(settings.model_dump_json()):
+    made_by = tuple(dataset.attrs.get(f"rankfall_{what}") for what in ("version", "source"))
+    if made_by != (package_version("rankfall"), source_digest()) or _digest(dataset.attrs) != digest(
+        settings.model_dump_json()
+    ):
         return None
     if not (place / folders.PICTURE).is_file():
         folders.tell(name, folders.write_figure(lambda: talk.EXPERIMENTS.draw(name, dataset), place))
